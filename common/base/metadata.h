@@ -1,0 +1,29 @@
+#pragma once
+
+/*
+ * Metadata: the headers of one request, whatever protocol brought them.
+ * Names are lower case; order and repeats are kept; values are any bytes.
+ * Fields borrow: they live as long as the arena or literal they came from.
+ */
+
+#include <stddef.h>
+#include "common/base/str.h"
+
+struct arena;
+
+struct field {
+    struct str name;
+    struct str value;
+};
+
+struct metadata {
+    struct field *fields;
+    size_t        count;
+    size_t        capacity;
+};
+
+/* The first value of `name` (lower case); absent (`at == NULL`) when there is none. */
+struct str metadata_find(const struct metadata *metadata, struct str name);
+
+/* Appends a field that borrows both views; the list grows in `arena`. 0 or -ENOMEM. */
+int metadata_add(struct metadata *metadata, struct arena *arena, struct str name, struct str value);

@@ -1,0 +1,70 @@
+#pragma once
+
+/*
+ * Rpc client: unary calls to one peer over gRPC. A peer is one name or address,
+ * or several that take turns: an address that is connected comes before one
+ * that is not, and one whose last connection failed comes last.
+ *
+ * Threads: a peer from any; a call belongs to the worker it was started for.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "common/base/cleanup.h"
+#include "common/base/metadata.h"
+#include "common/base/status.h"
+#include "common/base/uri.h"
+#include "common/edge/rpc_worker.h"
+
+struct arena;
+struct rpc_call;
+struct rpc_peer;
+typedef struct grpc_call grpc_call;
+
+struct rpc_client_limits {
+    size_t max_message_bytes; /* of a response */
+    size_t max_metadata_bytes;
+};
+
+/* Connects in the background. `method` is "/package.Service/Method". 0 or -ENOMEM. */
+int rpc_peer_new(struct rpc_peer **ret_peer, const struct uri addresses[], size_t n_addresses,
+                 const char *method, struct rpc_client_limits limits);
+
+/* No call may be in flight. NULL is fine. */
+void rpc_peer_free(struct rpc_peer *peer);
+DEFINE_CLEANUP(struct rpc_peer *, rpc_peer_free)
+
+struct rpc_outcome {
+    enum status            status;
+    struct str             message; /* of the status */
+    struct str             details; /* grpc-status-details-bin; absent when there is none */
+    struct str             response;
+    struct str             peer;     /* the address that answered; may be empty */
+    const struct metadata *trailing; /* without gRPC's own */
+};
+
+struct rpc_outbound;
+typedef void rpc_done_fn(struct rpc_outbound *outbound, const struct rpc_outcome *outcome);
+
+struct rpc_request {
+    struct rpc_worker     *worker; /* the caller's own */
+    struct rpc_call       *parent; /* the call that this one serves: hands down its cancellation; or NULL */
+    struct arena          *arena;  /* where the outcome lives */
+    int64_t                deadline_ns;
+    struct str             message;  /* borrowed until rpc_start returns */
+    const struct metadata *metadata; /* borrowed until rpc_start returns; illegal fields are left out */
+    rpc_done_fn           *done;     /* runs once, on `worker`, never inside rpc_start */
+    void                  *context;
+};
+
+/*
+ * Starts a call. Always succeeds: what goes wrong comes as an outcome. The handle
+ * lives until `done` returns.
+ */
+struct rpc_outbound *rpc_start(struct rpc_peer *peer, const struct rpc_request *request);
+
+void *rpc_outbound_context(const struct rpc_outbound *outbound);
+
+/* `done` still runs, with CANCELLED unless it was quicker. */
+void rpc_cancel(struct rpc_outbound *outbound);

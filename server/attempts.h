@@ -1,0 +1,23 @@
+#pragma once
+
+/*
+ * Attempts: how often this hop has seen a call. Every retry that a proxy makes
+ * repeats the caller's x-tracehop-call (at the edge: x-request-id). The table is
+ * bounded, and forgets what it has not seen for a while.
+ *
+ * Threads: any.
+ */
+
+#include <stdint.h>
+#include "common/base/cleanup.h"
+#include "common/base/str.h"
+
+struct attempts;
+
+/* Remembers about `capacity` calls, each for `ttl_ns` after it was last seen. NULL when memory is short. */
+struct attempts *attempts_new(size_t capacity, int64_t ttl_ns);
+void             attempts_free(struct attempts *attempts);
+DEFINE_CLEANUP(struct attempts *, attempts_free)
+
+/* Counts one more sight of `call` and returns how many there were: 1 for the first. */
+uint32_t attempts_count(struct attempts *attempts, struct str call, int64_t now_ns);

@@ -1,0 +1,26 @@
+#pragma once
+
+/*
+ * Render: the tree as text for terminals, JSON for programs, a page for people.
+ * Pure. Every value may come from a stranger: each form escapes it.
+ */
+
+#include "common/base/text.h"
+#include "server/reply.h"
+
+/* What is shown of one request: the tree of this hop, and how it ended here. */
+struct rendering {
+    const struct reply   *reply;
+    const struct failure *failure;   /* NULL: all went well */
+    struct str            trace_url; /* empty: no link */
+    struct str            warning;   /* items of `fail` and `delay` that were ignored; may be empty */
+};
+
+/* The classic lines: "frontend-prod - 0.172secs", then one per upstream: "URI -> what it answered". */
+void render_text(const struct rendering *rendering, struct text *to);
+
+/* The proto's JSON mapping; a failure of this hop is the extra member "failure". */
+void render_json(const struct rendering *rendering, struct text *to);
+
+/* A whole HTML document, nothing external in it. */
+void render_html(const struct rendering *rendering, struct text *to);

@@ -1,0 +1,30 @@
+#pragma once
+
+/*
+ * Reply wire: the tree as tracehop.v1.CallReply, and as the details of a failed
+ * call (google.rpc.Status with the partial tree in an Any).
+ */
+
+#include "common/base/arena.h"
+#include "server/reply.h"
+
+enum { REPLY_MAX_DEPTH = 32 }; /* hops in a chain; a deeper tree is refused */
+
+/* `at` is NULL when the arena is used up. */
+struct str reply_encode(const struct reply *reply, struct arena *arena);
+
+/* The tree, its texts made UTF-8; NULL when `bytes` are no CallReply, nest too deep, or the arena is used up. */
+struct reply *reply_decode(struct str bytes, struct arena *arena);
+
+/*
+ * The details of a failure, at most `max_bytes` long: without the partial tree when
+ * that does not fit, absent when even so it does not.
+ */
+struct str failure_encode_details(const struct failure *failure, size_t max_bytes,
+                                  struct arena *arena);
+
+/*
+ * What a failed call's details add to `failure`: the hop's name and the partial
+ * tree. Left as it is when the details are absent or are not ours.
+ */
+void failure_decode_details(struct str details, struct arena *arena, struct failure *failure);
