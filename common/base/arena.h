@@ -34,5 +34,5 @@ struct str arena_copy(struct arena *arena, struct str s);
 struct str arena_format(struct arena *arena, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Bytes given out so far. */
+/* Bytes given out so far, and those lost between them to alignment. */
 size_t arena_used_bytes(const struct arena *arena);

@@ -65,3 +65,6 @@ uint64_t str_hash(struct str s);
 
 /* Well-formed UTF-8 (RFC 3629: no overlong form, no surrogate, at most U+10FFFF). */
 bool str_is_utf8(struct str s);
+
+/* How many bytes at the start are well-formed UTF-8. */
+size_t str_utf8_prefix(struct str s);

@@ -39,6 +39,7 @@ void text_add(struct text *text, struct str s);
 void text_add_char(struct text *text, char c);
 void text_add_uint(struct text *text, uint64_t value);
 void text_add_int(struct text *text, int64_t value);
+/* In a fixed buffer a formatted piece must leave one byte free (for vsnprintf's NUL), or is cut. */
 void text_add_format(struct text *text, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
