@@ -10,5 +10,5 @@
 /* A decimal number and one of ns, us, ms, s, m, h: "50ms", "1.5s", "0s". 0, -EINVAL or -ERANGE. */
 int duration_parse(struct str s, int64_t *ret_ns);
 
-/* A number and one of B, KiB, MiB, GiB, or none for bytes: "64MiB". 0, -EINVAL or -ERANGE. */
+/* A whole number and one of B, KiB, MiB, GiB, or none for bytes: "64MiB". 0, -EINVAL or -ERANGE. */
 int bytes_parse(struct str s, uint64_t *ret_bytes);
