@@ -35,8 +35,8 @@ struct wire_cursor wire_cursor(struct str message);
 
 /*
  * The next field. False at the end, and on bytes that are not protobuf: field
- * number 0 or above 2^29-1, group wire types, a varint above 10 bytes or 64 bits, a length
- * beyond the end. Ask `is_bad` to tell the two apart.
+ * number 0 or above 2^29-1, group wire types, a varint above 10 bytes or 64 bits, a tag
+ * or length above 5 bytes, a length beyond the end. Ask `is_bad` to tell the two apart.
  */
 bool wire_next(struct wire_cursor *cursor, struct wire_field *ret_field);
 
@@ -57,6 +57,12 @@ void wire_put_varint(struct wire_writer *writer, uint32_t number, uint64_t value
 void wire_put_fixed64(struct wire_writer *writer, uint32_t number, uint64_t value);
 void wire_put_fixed32(struct wire_writer *writer, uint32_t number, uint32_t value);
 void wire_put_bytes(struct wire_writer *writer, uint32_t number, struct str bytes);
+
+/*
+ * Puts the tag and the length of BYTES field `number` before what is there. The
+ * content is `length` bytes: what is there, and what the caller will append to it.
+ */
+void wire_put_head(struct wire_writer *writer, uint32_t number, size_t length);
 
 /*
  * Makes all that was written since `end` the content of nested field `number`:
