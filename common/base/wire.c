@@ -21,7 +21,7 @@ static size_t bytes_left(const struct wire_cursor *cursor)
 
 static bool read_long_varint(struct wire_cursor *cursor, size_t max_bytes, uint64_t *ret_value)
 {
-    size_t n = bytes_left(cursor) < max_bytes ? bytes_left(cursor) : max_bytes;
+    size_t   n = bytes_left(cursor) < max_bytes ? bytes_left(cursor) : max_bytes;
     uint64_t value = 0;
 
     for (size_t i = 0; i < n; i++) {
@@ -30,7 +30,8 @@ static bool read_long_varint(struct wire_cursor *cursor, size_t max_bytes, uint6
         if (byte < 0x80) {
             cursor->at += i + 1;
             *ret_value = value;
-            return i + 1 < MAX_VARINT_BYTES || byte <= 1; /* the tenth byte holds bit 63 alone */
+            return i + 1 < MAX_VARINT_BYTES || byte <= 1 /* only bit 63 is left */ ||
+                   cursor->is_lax;
         }
     }
     return false;
@@ -79,7 +80,7 @@ static bool read_tag(struct wire_cursor *cursor, struct wire_field *field)
     uint64_t number = tag >> WIRE_TYPE_BITS;
     field->number = (uint32_t)number;
     field->type = (enum wire_type)(tag & ((1 << WIRE_TYPE_BITS) - 1));
-    return number >= 1 && number <= MAX_FIELD_NUMBER;
+    return (number >= 1 && number <= MAX_FIELD_NUMBER) || cursor->is_lax;
 }
 
 static bool read_value(struct wire_cursor *cursor, struct wire_field *field)

@@ -22,6 +22,7 @@ struct wire_cursor {
     const uint8_t *at;
     const uint8_t *end;
     bool           is_bad; /* sticky */
+    bool           is_lax; /* numbers and varints that are out of range will do, as for protobuf-c */
 };
 
 struct wire_field {

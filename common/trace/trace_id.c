@@ -8,7 +8,7 @@ enum { SHORT_TRACE_ID_HEX_LENGTH = 16 };
 
 struct trace_id trace_id_new(void)
 {
-    uint64_t random[2] = {random_id(), random_id()};
+    uint64_t        random[2] = {random_id(), random_id()};
     struct trace_id id;
     memcpy(id.bytes, random, sizeof(id.bytes));
     return id;
@@ -16,7 +16,7 @@ struct trace_id trace_id_new(void)
 
 struct span_id span_id_new(void)
 {
-    uint64_t random = random_id();
+    uint64_t       random = random_id();
     struct span_id id;
     memcpy(id.bytes, &random, sizeof(id.bytes));
     return id;
@@ -69,7 +69,7 @@ int trace_id_parse(struct str hex, struct trace_id *ret_id)
         return -EINVAL;
 
     struct trace_id id = {{0}};
-    size_t padding = sizeof(id.bytes) - hex.len / 2;
+    size_t          padding = sizeof(id.bytes) - hex.len / 2;
     if (!parse_hex(hex, id.bytes + padding) || trace_id_is_zero(&id))
         return -EINVAL;
 

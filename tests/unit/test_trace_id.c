@@ -18,7 +18,7 @@ static void new_ids_are_set_and_differ(void **state)
 {
     (void)state;
     struct trace_id traces[2] = {trace_id_new(), trace_id_new()};
-    struct span_id spans[2] = {span_id_new(), span_id_new()};
+    struct span_id  spans[2] = {span_id_new(), span_id_new()};
 
     assert_false(trace_id_is_zero(&traces[0]));
     assert_false(span_id_is_zero(&spans[0]));
@@ -30,7 +30,7 @@ static void a_trace_id_is_read_and_written_digit_by_digit(void **state)
 {
     (void)state;
     struct trace_id id;
-    char hex[TRACE_ID_HEX_LENGTH];
+    char            hex[TRACE_ID_HEX_LENGTH];
 
     assert_int_equal(trace_id_parse(STR("0123456789abcdef0011223344556677"), &id), 0);
     assert_memory_equal(id.bytes,
@@ -42,7 +42,7 @@ static void a_span_id_is_read_and_written_digit_by_digit(void **state)
 {
     (void)state;
     struct span_id id;
-    char hex[SPAN_ID_HEX_LENGTH];
+    char           hex[SPAN_ID_HEX_LENGTH];
 
     assert_int_equal(span_id_parse(STR("fedcba9876543210"), &id), 0);
     assert_memory_equal(id.bytes, "\xfe\xdc\xba\x98\x76\x54\x32\x10", 8);
@@ -53,7 +53,7 @@ static void a_trace_id_of_16_digits_is_padded_on_the_left(void **state)
 {
     (void)state;
     struct trace_id id;
-    char hex[TRACE_ID_HEX_LENGTH];
+    char            hex[TRACE_ID_HEX_LENGTH];
 
     assert_int_equal(trace_id_parse(STR("fedcba9876543210"), &id), 0);
     assert_str(trace_id_format(&id, hex), STR("0000000000000000fedcba9876543210"));
@@ -63,7 +63,7 @@ static void upper_case_is_read_and_lower_case_written(void **state)
 {
     (void)state;
     struct span_id id;
-    char hex[SPAN_ID_HEX_LENGTH];
+    char           hex[SPAN_ID_HEX_LENGTH];
 
     assert_int_equal(span_id_parse(STR("ABCDEFabcdef0000"), &id), 0);
     assert_str(span_id_format(&id, hex), STR("abcdefabcdef0000"));

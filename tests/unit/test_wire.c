@@ -18,7 +18,7 @@ static void assert_bytes(struct str actual, struct str expected)
 static struct wire_field only_field(struct str message)
 {
     struct wire_cursor cursor = wire_cursor(message);
-    struct wire_field field, second;
+    struct wire_field  field, second;
 
     assert_true(wire_next(&cursor, &field));
     assert_false(wire_next(&cursor, &second));
@@ -56,7 +56,7 @@ static void varints_are_read_up_to_64_bits(void **state)
     (void)state;
     static const struct {
         struct str message;
-        uint64_t value;
+        uint64_t   value;
     } cases[] = {
         {STR_INIT("\x08\x00"), 0},
         {STR_INIT("\x08\x7f"), 127},
@@ -80,7 +80,7 @@ static void what_is_not_protobuf_is_bad(void **state)
     (void)state;
     static const struct {
         const char *what;
-        struct str message;
+        struct str  message;
     } cases[] = {
         {"field number 0", STR_INIT("\x00\x01")},
         {"field number 0 in two bytes", STR_INIT("\x80\x00\x01")},
@@ -105,7 +105,7 @@ static void what_is_not_protobuf_is_bad(void **state)
 
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
         struct wire_cursor cursor = wire_cursor(cases[i].message);
-        struct wire_field field = {.number = 42};
+        struct wire_field  field = {.number = 42};
         if (wire_next(&cursor, &field) || !cursor.is_bad || field.number != 42)
             fail_msg("%s was read", cases[i].what);
     }
@@ -115,7 +115,7 @@ static void an_error_sticks(void **state)
 {
     (void)state;
     struct wire_cursor cursor = wire_cursor(STR("\x08\x01\x0b\x08\x01"));
-    struct wire_field field;
+    struct wire_field  field;
 
     assert_true(wire_next(&cursor, &field));
     assert_false(wire_next(&cursor, &field));
@@ -138,7 +138,7 @@ static void nothing_holds_no_field(void **state)
 static void fields_are_written_back_to_front(void **state)
 {
     (void)state;
-    uint8_t buffer[64];
+    uint8_t            buffer[64];
     struct wire_writer writer = wire_writer(buffer, sizeof(buffer));
 
     wire_put_fixed32(&writer, 16, 0x84030201);
@@ -162,7 +162,7 @@ static void what_is_written_is_read_again(void **state)
 
     for (size_t i = 0; i < ARRAY_LENGTH(values); i++)
         for (size_t j = 0; j < ARRAY_LENGTH(numbers); j++) {
-            uint8_t buffer[16];
+            uint8_t            buffer[16];
             struct wire_writer writer = wire_writer(buffer, sizeof(buffer));
             wire_put_varint(&writer, numbers[j], values[i]);
 
@@ -176,7 +176,7 @@ static void what_is_written_is_read_again(void **state)
 static void a_nested_message_gets_its_length(void **state)
 {
     (void)state;
-    uint8_t buffer[64];
+    uint8_t            buffer[64];
     struct wire_writer writer = wire_writer(buffer, sizeof(buffer));
 
     wire_put_varint(&writer, 2, 7);
@@ -192,7 +192,7 @@ static void a_nested_message_gets_its_length(void **state)
 static void a_head_promises_content_that_is_yet_to_come(void **state)
 {
     (void)state;
-    uint8_t buffer[8];
+    uint8_t            buffer[8];
     struct wire_writer writer = wire_writer(buffer, sizeof(buffer));
 
     wire_put_head(&writer, 2, 300);
@@ -203,7 +203,7 @@ static void a_head_promises_content_that_is_yet_to_come(void **state)
 static void what_does_not_fit_fills_the_writer_for_good(void **state)
 {
     (void)state;
-    uint8_t buffer[4];
+    uint8_t            buffer[4];
     struct wire_writer writer = wire_writer(buffer, sizeof(buffer));
 
     wire_put_bytes(&writer, 1, STR("xy"));
@@ -217,7 +217,7 @@ static void what_does_not_fit_fills_the_writer_for_good(void **state)
 static void each_put_needs_room_for_its_tag_too(void **state)
 {
     (void)state;
-    uint8_t buffer[8];
+    uint8_t            buffer[8];
     struct wire_writer writers[] = {
         wire_writer(buffer, 1), wire_writer(buffer, 8), wire_writer(buffer, 4),
         wire_writer(buffer, 3), wire_writer(NULL, 0),
