@@ -16,11 +16,11 @@ struct chunk {
 };
 
 struct arena {
-    size_t budget_bytes;
-    size_t used_bytes;
-    char *at;  /* the first byte not given out */
-    char *end; /* of the chunk that is being given out */
-    size_t next_chunk_bytes;
+    size_t        budget_bytes;
+    size_t        used_bytes;
+    char         *at;  /* the first byte not given out */
+    char         *end; /* of the chunk that is being given out */
+    size_t        next_chunk_bytes;
     struct chunk *last; /* NULL: still in the first, which is part of the arena itself */
     alignas(max_align_t) char first[];
 };
@@ -40,7 +40,7 @@ static void give_out_from(struct arena *arena, char *bytes, size_t size)
 
 struct arena *arena_new(size_t budget_bytes)
 {
-    size_t first_bytes = smaller(budget_bytes, FIRST_CHUNK_BYTES);
+    size_t        first_bytes = smaller(budget_bytes, FIRST_CHUNK_BYTES);
     struct arena *arena = malloc(sizeof(*arena) + first_bytes);
     if (!arena)
         return NULL;

@@ -24,16 +24,16 @@ static const char *const level_names[] = {
 };
 
 static struct {
-    enum log_level level;
-    enum log_format format;
-    int descriptor;
+    enum log_level   level;
+    enum log_format  format;
+    int              descriptor;
     struct log_field identity[MAX_IDENTITY];
-    size_t n_identity;
+    size_t           n_identity;
 } config = {.level = LOG_INFO, .format = LOG_JSON, .descriptor = STDERR_FILENO};
 
 struct line {
     struct text text;
-    bool is_cut; /* something was shortened or left out */
+    bool        is_cut; /* something was shortened or left out */
 };
 
 void log_configure(enum log_level level, enum log_format format)
@@ -150,8 +150,8 @@ static void add_field(struct line *line, struct log_field field)
 
 static void add_time(struct text *text)
 {
-    int64_t now_ns = clock_realtime_ns();
-    time_t seconds = now_ns / NS_PER_S;
+    int64_t   now_ns = clock_realtime_ns();
+    time_t    seconds = now_ns / NS_PER_S;
     struct tm tm;
 
     gmtime_r(&seconds, &tm);
@@ -209,8 +209,8 @@ static void add_end(struct line *line)
 void log_write(enum log_level level, const char *message, const struct log_field fields[],
                size_t n_fields)
 {
-    int saved_errno = errno;
-    char buffer[LINE_BYTES];
+    int         saved_errno = errno;
+    char        buffer[LINE_BYTES];
     struct line line = {.text = text_in_buffer(buffer, sizeof(buffer) - END_BYTES)};
 
     add_head(&line, level, str_from(message));

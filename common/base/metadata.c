@@ -16,7 +16,7 @@ struct str metadata_find(const struct metadata *metadata, struct str name)
 
 static int grow(struct metadata *metadata, struct arena *arena)
 {
-    size_t capacity = metadata->capacity > 0 ? 2 * metadata->capacity : FIRST_CAPACITY;
+    size_t        capacity = metadata->capacity > 0 ? 2 * metadata->capacity : FIRST_CAPACITY;
     struct field *fields = arena_alloc(arena, capacity * sizeof(*fields));
     if (!fields)
         return -ENOMEM;

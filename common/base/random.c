@@ -7,7 +7,7 @@
 
 /* xoshiro256** (prng.di.unimi.it). Its state must not be all zero. */
 struct generator {
-    bool is_seeded;
+    bool     is_seeded;
     uint64_t state[4];
 };
 
@@ -55,7 +55,7 @@ static uint64_t next(uint64_t s[4])
 uint64_t random_id(void)
 {
     struct generator *g = &generator;
-    uint64_t id;
+    uint64_t          id;
 
     if (!g->is_seeded)
         seed(g);

@@ -6,7 +6,7 @@
 
 static const struct {
     struct str name;
-    int http_code;
+    int        http_code;
 } statuses[STATUS_COUNT] = {
     [STATUS_OK] = {STR_INIT("OK"), 200},
     [STATUS_CANCELLED] = {STR_INIT("CANCELLED"), 499},
@@ -115,7 +115,7 @@ enum status status_from_http(int http_code)
 }
 
 static const struct {
-    int code;
+    int        code;
     struct str reason;
 } reasons[] = {
     {100, STR_INIT("Continue")},

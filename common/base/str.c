@@ -83,7 +83,7 @@ bool str_cut(struct str *rest, char separator, struct str *ret_piece)
 int str_to_uint64(struct str s, uint64_t *ret_value)
 {
     uint64_t value = 0;
-    bool is_too_large = false;
+    bool     is_too_large = false;
 
     if (str_is_empty(s))
         return -EINVAL;
@@ -104,7 +104,7 @@ int str_to_uint64(struct str s, uint64_t *ret_value)
 /* digits * 10^exponent, with as many digits as 64 bits hold: more than a double can tell apart. */
 struct decimal {
     uint64_t digits;
-    int exponent;
+    int      exponent;
 };
 
 static void decimal_add(struct decimal *decimal, char digit, bool is_fraction)
@@ -130,7 +130,7 @@ static double decimal_value(struct decimal decimal)
 int str_to_decimal(struct str s, double *ret_value)
 {
     struct decimal decimal = {0};
-    bool is_fraction = false;
+    bool           is_fraction = false;
 
     if (str_is_empty(s) || !is_digit(s.at[s.len - 1]))
         return -EINVAL;
@@ -174,7 +174,7 @@ static bool is_continuation(uint8_t byte)
 static size_t utf8_character(const uint8_t *at, size_t len)
 {
     uint8_t first = at[0];
-    size_t n = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
+    size_t  n = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
     uint8_t low = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;
     uint8_t high = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
 
@@ -196,7 +196,7 @@ static bool is_ascii_word(const uint8_t *at)
 size_t str_utf8_prefix(struct str s)
 {
     const uint8_t *at = (const uint8_t *)s.at;
-    size_t i = 0;
+    size_t         i = 0;
 
     while (i < s.len) {
         if (s.len - i >= sizeof(uint64_t) && is_ascii_word(at + i)) {

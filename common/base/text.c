@@ -32,7 +32,7 @@ static bool reserve(struct text *text, size_t size)
 
     size_t least = text->len + size;
     size_t capacity = 2 * text->capacity > least ? 2 * text->capacity : least;
-    char *grown = grow(text, capacity);
+    char  *grown = grow(text, capacity);
     if (!grown)
         grown = grow(text, capacity = least);
     if (!grown)
@@ -97,7 +97,7 @@ void text_add_char(struct text *text, char c)
 
 void text_add_uint(struct text *text, uint64_t value)
 {
-    char digits[20];
+    char   digits[20];
     size_t first = sizeof(digits);
 
     do {
@@ -121,8 +121,8 @@ static size_t add_formatted(struct text *text, const char *format, va_list argum
 static size_t add_formatted(struct text *text, const char *format, va_list arguments)
 {
     size_t room = text->capacity - text->len;
-    char *end = room > 0 ? text->at + text->len : NULL;
-    int len = vsnprintf(end, room, format, arguments);
+    char  *end = room > 0 ? text->at + text->len : NULL;
+    int    len = vsnprintf(end, room, format, arguments);
 
     if (len >= 0 && (size_t)len >= room)
         return (size_t)len + 1;

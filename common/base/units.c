@@ -8,7 +8,7 @@
 
 struct unit {
     struct str name;
-    int64_t factor;
+    int64_t    factor;
 };
 
 static const struct unit durations[] = {
@@ -48,7 +48,7 @@ static int64_t cut_unit(struct str *s, const struct unit units[], size_t n_units
 int duration_parse(struct str s, int64_t *ret_ns)
 {
     int64_t factor = cut_unit(&s, durations, ARRAY_LENGTH(durations));
-    double number;
+    double  number;
 
     if (factor == 0 || str_to_decimal(s, &number) < 0)
         return -EINVAL;
@@ -62,7 +62,7 @@ int duration_parse(struct str s, int64_t *ret_ns)
 
 int bytes_parse(struct str s, uint64_t *ret_bytes)
 {
-    int64_t factor = cut_unit(&s, sizes, ARRAY_LENGTH(sizes));
+    int64_t  factor = cut_unit(&s, sizes, ARRAY_LENGTH(sizes));
     uint64_t number, bytes;
 
     if (factor == 0)

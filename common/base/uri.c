@@ -9,7 +9,7 @@ enum { MAX_HOST_LENGTH = 253, MAX_LABEL_LENGTH = 63 };
 
 static const struct {
     struct str name;
-    uint16_t default_port; /* 0: the port must be given */
+    uint16_t   default_port; /* 0: the port must be given */
 } schemes[] = {
     [URI_GRPC] = {STR_INIT("grpc"), 0},
     [URI_GRPCS] = {STR_INIT("grpcs"), 0},
@@ -202,7 +202,7 @@ static bool cut_scheme(struct str *text, struct str *ret_scheme)
 /* The scheme comes from `first` when the text has none. */
 static const char *parse(struct str text, const struct uri *first, struct uri *uri)
 {
-    struct str scheme, rest = text;
+    struct str  scheme, rest = text;
     const char *reason = NULL;
 
     uri->text = text;
@@ -229,7 +229,7 @@ static int refuse(const char *reason, const char **ret_reason)
 
 int uri_parse(struct str text, struct uri *ret_uri, const char **ret_reason)
 {
-    struct uri uri = {0};
+    struct uri  uri = {0};
     const char *reason = parse(text, NULL, &uri);
 
     if (reason)
@@ -242,8 +242,8 @@ int uri_parse_addresses(struct str text, struct uri uris[], size_t max, size_t *
                         const char **ret_reason)
 {
     struct str address, rest = text;
-    size_t count = 0;
-    bool is_last;
+    size_t     count = 0;
+    bool       is_last;
 
     do {
         is_last = !str_split(rest, '|', &address, &rest);
@@ -252,7 +252,7 @@ int uri_parse_addresses(struct str text, struct uri uris[], size_t max, size_t *
         if (count == max)
             return refuse("it has too many addresses", ret_reason);
 
-        struct uri uri = {0};
+        struct uri  uri = {0};
         const char *reason = parse(address, count > 0 ? &uris[0] : NULL, &uri);
         if (reason)
             return refuse(reason, ret_reason);
