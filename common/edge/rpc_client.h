@@ -8,14 +8,14 @@
  * Threads: a peer from any; a call belongs to the worker it was started for.
  */
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include "common/base/cleanup.h"
 #include "common/base/metadata.h"
 #include "common/base/status.h"
 #include "common/base/uri.h"
 #include "common/edge/rpc_worker.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 struct arena;
 struct rpc_call;
@@ -48,19 +48,22 @@ struct rpc_outbound;
 typedef void rpc_done_fn(struct rpc_outbound *outbound, const struct rpc_outcome *outcome);
 
 struct rpc_request {
-    struct rpc_worker     *worker; /* the caller's own */
-    struct rpc_call       *parent; /* the call that this one serves: hands down its cancellation; or NULL */
-    struct arena          *arena;  /* where the outcome lives */
-    int64_t                deadline_ns;
-    struct str             message;  /* borrowed until rpc_start returns */
-    const struct metadata *metadata; /* borrowed until rpc_start returns; illegal fields are left out */
-    rpc_done_fn           *done;     /* runs once, on `worker`, never inside rpc_start */
-    void                  *context;
+    struct rpc_worker *worker; /* the caller's own */
+    struct rpc_call
+                 *parent; /* the call that this one serves: hands down its cancellation; or NULL */
+    struct arena *arena;  /* where the outcome lives */
+    int64_t       deadline_ns;
+    struct str    message; /* borrowed until rpc_start returns */
+    const struct metadata
+                *metadata; /* borrowed until rpc_start returns; illegal fields are left out */
+    rpc_done_fn *done;     /* runs once, on `worker`, never inside rpc_start */
+    void        *context;
 };
 
 /*
- * Starts a call. Always succeeds: what goes wrong comes as an outcome. The handle
- * lives until `done` returns.
+ * Starts a call; what goes wrong with it comes as an outcome. The handle is in the
+ * request's arena and good for rpc_cancel until `done` begins. NULL, and no `done`,
+ * when the arena is used up.
  */
 struct rpc_outbound *rpc_start(struct rpc_peer *peer, const struct rpc_request *request);
 

@@ -7,13 +7,14 @@
  * Threads: set from any; the rest before the server starts, free after it.
  */
 
-#include <stdbool.h>
 #include "common/base/cleanup.h"
 #include "common/edge/rpc_server.h"
+#include <stdbool.h>
 
 struct rpc_health;
 
-/* `services` (constants, ended by NULL) are the names that are known. Starts as not serving. NULL when memory is short. */
+/* `services` (constants, ended by NULL) are the names that are known. Starts as not serving. NULL
+ * when memory is short. */
 struct rpc_health *rpc_health_new(const char *const services[]);
 void               rpc_health_free(struct rpc_health *health);
 DEFINE_CLEANUP(struct rpc_health *, rpc_health_free)

@@ -12,14 +12,14 @@
  * the call's worker.
  */
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include "common/base/cleanup.h"
 #include "common/base/metadata.h"
 #include "common/base/settings.h"
 #include "common/base/status.h"
 #include "common/edge/rpc_worker.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 struct rpc_call;
 struct rpc_server;
@@ -30,8 +30,8 @@ typedef void rpc_handler_fn(struct rpc_call *call, void *context);
 struct rpc_server_limits {
     size_t   max_message_bytes; /* of a request, as it comes off the wire */
     size_t   max_metadata_bytes;
-    unsigned max_streams;       /* calls at once on one connection */
-    size_t   arena_bytes;       /* what one call may allocate */
+    unsigned max_streams; /* calls at once on one connection */
+    size_t   arena_bytes; /* what one call may allocate */
 };
 
 /* 0 or -ENOMEM. The workers must outlive the server. */
@@ -80,19 +80,22 @@ struct str rpc_call_peer(struct rpc_call *call);
 
 /*
  * From now on `cancelled` runs when the caller goes away or its deadline passes,
- * at most once and never after the answer. At most one per call. (Calls that were
- * made with this one as their parent are cancelled without it.)
+ * at most once and never after the answer; inside this call when that has happened
+ * already. At most one per call. (Calls that were made with this one as their parent
+ * are cancelled without it.)
  */
 void rpc_call_on_cancel(struct rpc_call *call, void (*cancelled)(void *context), void *context);
 
 struct rpc_failure {
     enum status status;
     struct str  message;
-    struct str  details; /* serialized google.rpc.Status for grpc-status-details-bin; may be absent */
-    bool        headers_first;
+    struct str
+         details; /* serialized google.rpc.Status for grpc-status-details-bin; may be absent */
+    bool headers_first;
 };
 
-/* Answers OK with `message`; `trailing` may be NULL. All views need live only until this returns. */
+/* Answers OK with `message`; `trailing` may be NULL. All views need live only until this returns.
+ */
 void rpc_call_reply(struct rpc_call *call, struct str message, const struct metadata *trailing);
 
 /*

@@ -11,10 +11,11 @@
  * the thread that made it.
  */
 
+#include "common/base/cleanup.h"
+#include "common/base/timer_heap.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "common/base/cleanup.h"
 
 struct rpc_worker;
 typedef struct grpc_completion_queue grpc_completion_queue;
@@ -31,11 +32,10 @@ struct rpc_task {
     struct rpc_task *next; /* the worker's, while posted */
 };
 
-/* Something to run at a time. Embed it, zeroed. */
+/* Something to run at a time. Embed it, zeroed but for `run`. */
 struct rpc_timer {
     void (*run)(struct rpc_timer *timer);
-    int64_t due_ns;
-    size_t  slot; /* the worker's: place in its heap, 0 when not armed */
+    struct timer_node node; /* the worker's */
 };
 
 /* What the completion queue hands back. Embed one per batch in flight. */
@@ -43,7 +43,7 @@ struct rpc_tag {
     void (*run)(struct rpc_tag *tag, bool ok);
 };
 
-/* `name` (at most 15 bytes, a constant) is what the thread is called. 0, -ENOMEM. */
+/* `name` (at most 15 bytes, a constant) is what the thread is called. 0 or -ENOMEM. */
 int  rpc_worker_new(struct rpc_worker **ret_worker, const char *name);
 void rpc_worker_free(struct rpc_worker *worker);
 DEFINE_CLEANUP(struct rpc_worker *, rpc_worker_free)
