@@ -57,6 +57,7 @@ void metrics_change(struct metrics_series *gauge, int64_t by);
 void metrics_observe_ns(struct metrics_series *histogram, int64_t duration_ns,
                         struct str trace_id_hex);
 
+/* What a counter or gauge shows, and how often a histogram observed. */
 uint64_t metrics_value(const struct metrics_series *series);
 
 /* A gauge or counter that is read when the page is made. `read` may take locks of its own. */
