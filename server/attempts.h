@@ -14,10 +14,16 @@
 
 struct attempts;
 
-/* Remembers about `capacity` calls, each for `ttl_ns` after it was last seen. NULL when memory is short. */
+/*
+ * Remembers about `capacity` calls, each for `ttl_ns` after it was last seen.
+ * NULL when memory is short or the kernel has no randomness to give.
+ */
 struct attempts *attempts_new(size_t capacity, int64_t ttl_ns);
 void             attempts_free(struct attempts *attempts);
 DEFINE_CLEANUP(struct attempts *, attempts_free)
 
-/* Counts one more sight of `call` and returns how many there were: 1 for the first. */
+/*
+ * Counts one more sight of `call` and returns how many there were: 1 for the first.
+ * A call without a name (the empty string) is always the first.
+ */
 uint32_t attempts_count(struct attempts *attempts, struct str call, int64_t now_ns);

@@ -1,0 +1,148 @@
+#include "server/attempts.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+enum { CAPACITY = 64, TTL_NS = 1000 };
+
+static int set_up(void **state)
+{
+    *state = attempts_new(CAPACITY, TTL_NS);
+    return *state ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    attempts_free(*state);
+    return 0;
+}
+
+static uint32_t count_numbered(struct attempts *attempts, unsigned number, int64_t now_ns)
+{
+    char call[16];
+    int  len = snprintf(call, sizeof(call), "call-%u", number);
+    return attempts_count(attempts, (struct str){call, (size_t)len}, now_ns);
+}
+
+static void the_first_sight_is_attempt_one(void **state)
+{
+    assert_int_equal(attempts_count(*state, STR("a"), 0), 1);
+    assert_int_equal(attempts_count(*state, STR("b"), 0), 1);
+}
+
+static void each_repeat_is_one_more(void **state)
+{
+    for (uint32_t i = 1; i <= 5; i++) {
+        assert_int_equal(attempts_count(*state, STR("a"), i), i);
+        assert_int_equal(attempts_count(*state, STR("b"), i), i);
+    }
+}
+
+static void calls_without_a_name_are_not_one_call(void **state)
+{
+    assert_int_equal(attempts_count(*state, STR(""), 0), 1);
+    assert_int_equal(attempts_count(*state, STR(""), 0), 1);
+    assert_int_equal(attempts_count(*state, (struct str){0}, 0), 1);
+}
+
+static void a_call_is_forgotten_after_its_time(void **state)
+{
+    assert_int_equal(attempts_count(*state, STR("a"), 0), 1);
+    assert_int_equal(attempts_count(*state, STR("a"), TTL_NS + 1), 1);
+}
+
+static void each_sight_renews_the_time(void **state)
+{
+    assert_int_equal(attempts_count(*state, STR("a"), 0), 1);
+    assert_int_equal(attempts_count(*state, STR("a"), TTL_NS), 2);
+    assert_int_equal(attempts_count(*state, STR("a"), 2 * TTL_NS), 3);
+}
+
+static void a_flood_of_other_calls_never_makes_a_count_grow(void **state)
+{
+    for (unsigned i = 0; i < 100 * CAPACITY; i++)
+        assert_int_equal(count_numbered(*state, i, 0), 1);
+}
+
+static void what_was_seen_last_survives_a_flood(void **state)
+{
+    for (unsigned i = 0; i < 100 * CAPACITY; i++)
+        count_numbered(*state, i, i / 100);
+
+    /* The last call of each set is younger than all others there. */
+    assert_int_equal(count_numbered(*state, 100 * CAPACITY - 1, CAPACITY), 2);
+}
+
+static void the_oldest_of_a_full_table_gives_way_to_the_new(void **state)
+{
+    (void)state;
+    enum { WAYS = 8 }; /* with so small a capacity there is one set, and this is its size */
+    cleanup_with(attempts_free_at) struct attempts *attempts = attempts_new(1, TTL_NS);
+    assert_non_null(attempts);
+
+    for (unsigned i = 0; i < WAYS; i++)
+        count_numbered(attempts, i, i);
+    assert_int_equal(count_numbered(attempts, 0, WAYS), 2);
+    assert_int_equal(count_numbered(attempts, WAYS, WAYS + 1), 1);
+
+    assert_int_equal(count_numbered(attempts, 0, WAYS + 2), 3);
+    assert_int_equal(count_numbered(attempts, 2, WAYS + 2), 2);
+    assert_int_equal(count_numbered(attempts, 1, WAYS + 2), 1);
+}
+
+static void the_expired_give_way_before_the_oldest(void **state)
+{
+    (void)state;
+    enum { WAYS = 8 };
+    cleanup_with(attempts_free_at) struct attempts *attempts = attempts_new(1, TTL_NS);
+    assert_non_null(attempts);
+
+    for (unsigned i = 0; i < WAYS; i++)
+        count_numbered(attempts, i, i < WAYS / 2 ? 0 : TTL_NS);
+    for (unsigned i = WAYS; i < WAYS + WAYS / 2; i++)
+        assert_int_equal(count_numbered(attempts, i, TTL_NS + 1), 1);
+    for (unsigned i = WAYS / 2; i < WAYS; i++)
+        assert_int_equal(count_numbered(attempts, i, TTL_NS + 2), 2);
+}
+
+enum { THREADS = 4, SIGHTS_PER_THREAD = 5000 };
+
+static void *see_one_call(void *attempts)
+{
+    for (int i = 0; i < SIGHTS_PER_THREAD; i++)
+        attempts_count(attempts, STR("shared"), 0);
+    return NULL;
+}
+
+static void threads_lose_no_sight(void **state)
+{
+    pthread_t threads[THREADS];
+
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, see_one_call, *state), 0);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    assert_int_equal(attempts_count(*state, STR("shared"), 0), THREADS * SIGHTS_PER_THREAD + 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(the_first_sight_is_attempt_one, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(each_repeat_is_one_more, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(calls_without_a_name_are_not_one_call, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_call_is_forgotten_after_its_time, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(each_sight_renews_the_time, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_flood_of_other_calls_never_makes_a_count_grow, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(what_was_seen_last_survives_a_flood, set_up, tear_down),
+        cmocka_unit_test(the_oldest_of_a_full_table_gives_way_to_the_new),
+        cmocka_unit_test(the_expired_give_way_before_the_oldest),
+        cmocka_unit_test_setup_teardown(threads_lose_no_sight, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
