@@ -42,17 +42,21 @@ struct setting {
     const char        *help;          /* one sentence */
 };
 
-/* Where to listen: "0.0.0.0:8080", "[::]:8080", "localhost:0"; port 0 lets the system pick one. */
+/*
+ * Where to listen: "0.0.0.0:8080", "[::]:8080", "localhost:0"; port 0 lets the system pick one.
+ * ":8080" is every IPv4 address; settings_read completes its text to "0.0.0.0:8080".
+ */
 struct listen_address {
     struct str text; /* NUL-terminated */
     struct str host; /* without brackets */
     uint16_t   port;
 };
 
+/* Views into `text`. 0 or -EINVAL. */
 int listen_address_parse(struct str text, struct listen_address *ret_address);
 
 /* A fixed variable lookup in tests, getenv in programs. */
-typedef const char *settings_lookup_fn(const char *name);
+typedef char *settings_lookup_fn(const char *name);
 
 enum settings_outcome { SETTINGS_READY, SETTINGS_HELP, SETTINGS_VERSION };
 
@@ -60,8 +64,8 @@ enum settings_outcome { SETTINGS_READY, SETTINGS_HELP, SETTINGS_VERSION };
  * Fills `values` (a struct of the program's own, laid out as the table says) from
  * defaults, environment and `argv`. Texts live in `arena` or in argv/environ.
  * Returns an outcome (--help and --version are for the caller to print), or
- * -EINVAL with a line for the user in `error`: which setting, which value, what
- * is wrong with it, what would be right.
+ * -EINVAL (-ENOMEM) with a line for the user in `error`: which setting, which
+ * value, what is wrong with it, what would be right.
  */
 int settings_read(const struct setting table[], size_t n_settings, void *values, int argc,
                   char *argv[], settings_lookup_fn *lookup, struct arena *arena, char *error,

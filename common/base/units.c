@@ -75,3 +75,25 @@ int bytes_parse(struct str s, uint64_t *ret_bytes)
     *ret_bytes = bytes;
     return 0;
 }
+
+static void add_quantity(struct text *text, uint64_t quantity, const struct unit units[],
+                         size_t n_units)
+{
+    size_t i = n_units - 1;
+    while (i > 0 && (quantity == 0 || quantity % (uint64_t)units[i].factor != 0))
+        i--;
+    text_add_uint(text, quantity / (uint64_t)units[i].factor);
+    text_add(text, units[i].name);
+}
+
+void text_add_duration(struct text *text, int64_t ns)
+{
+    if (ns < 0)
+        text_add_char(text, '-');
+    add_quantity(text, ns < 0 ? -(uint64_t)ns : (uint64_t)ns, durations, ARRAY_LENGTH(durations));
+}
+
+void text_add_bytes(struct text *text, uint64_t bytes)
+{
+    add_quantity(text, bytes, sizes, ARRAY_LENGTH(sizes));
+}

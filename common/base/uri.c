@@ -107,7 +107,7 @@ static const char *parse_ipv6(struct str authority, struct uri *uri, struct str 
 
     authority.at++;
     authority.len--;
-    if (!str_split(authority, ']', &host, &after) || !is_address(AF_INET6, host))
+    if (!str_split(authority, ']', &host, &after) || !uri_is_ipv6_address(host))
         return "the host in brackets is not an IPv6 address";
     if (!str_is_empty(after) && after.at[0] != ':')
         return "after the host in brackets comes a colon and a port, or nothing";
@@ -266,4 +266,14 @@ int uri_parse_addresses(struct str text, struct uri uris[], size_t max, size_t *
 bool uri_is_grpc(const struct uri *uri)
 {
     return uri->scheme == URI_GRPC || uri->scheme == URI_GRPCS;
+}
+
+bool uri_is_host(struct str host)
+{
+    return !check_name(host);
+}
+
+bool uri_is_ipv6_address(struct str host)
+{
+    return is_address(AF_INET6, host);
 }

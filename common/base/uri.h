@@ -34,3 +34,9 @@ int uri_parse_addresses(struct str text, struct uri uris[], size_t max, size_t *
 
 /* grpc:// and grpcs:// */
 bool uri_is_grpc(const struct uri *uri);
+
+/* A name (RFC 1123, and underscores), or an IPv4 address. */
+bool uri_is_host(struct str host);
+
+/* An IPv6 address, without brackets. */
+bool uri_is_ipv6_address(struct str host);
