@@ -36,8 +36,9 @@ bool str_starts_with(struct str s, struct str prefix)
 
 bool str_ends_with(struct str s, struct str suffix)
 {
-    return s.len >= suffix.len &&
-           str_equal((struct str){s.at + (s.len - suffix.len), suffix.len}, suffix);
+    if (s.len < suffix.len)
+        return false;
+    return suffix.len == 0 || memcmp(s.at + (s.len - suffix.len), suffix.at, suffix.len) == 0;
 }
 
 static bool is_blank(char c)
