@@ -8,7 +8,8 @@ option(COVERAGE "Measure coverage" OFF)
 
 add_library(project_options INTERFACE)
 target_compile_features(project_options INTERFACE c_std_11)
-target_compile_definitions(project_options INTERFACE _GNU_SOURCE)
+target_compile_definitions(project_options INTERFACE
+    _GNU_SOURCE TRACEHOP_VERSION="${PROJECT_VERSION}")
 target_include_directories(project_options INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_options(project_options INTERFACE
     -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla

@@ -18,7 +18,7 @@ static bool is_name_char(char c)
            c == '.' || c == '-';
 }
 
-static bool is_name(struct str s)
+bool fault_name_is_valid(struct str s)
 {
     for (size_t i = 0; i < s.len; i++)
         if (!is_name_char(s.at[i]))
@@ -30,9 +30,9 @@ static int target_parse(struct str s, struct fault_target *ret_target)
 {
     struct fault_target target = {.role = s};
 
-    if (str_split(s, '/', &target.role, &target.version) && !is_name(target.version))
+    if (str_split(s, '/', &target.role, &target.version) && !fault_name_is_valid(target.version))
         return -EINVAL;
-    if (!is_name(target.role))
+    if (!fault_name_is_valid(target.role))
         return -EINVAL;
 
     *ret_target = target;

@@ -62,6 +62,9 @@ const struct fail_item  *fault_plan_fail_for(const struct fault_plan *plan, stru
 const struct delay_item *fault_plan_delay_for(const struct fault_plan *plan, struct str role,
                                               struct str version);
 
+/* Whether a role or version has this name: [A-Za-z0-9_.-]+, so that an item can aim at it. */
+bool fault_name_is_valid(struct str name);
+
 /* `draw` is in [0, 1); `attempt` counts from 1. */
 bool fail_item_strikes(const struct fail_item *item, uint32_t attempt, double draw);
 bool delay_item_strikes(const struct delay_item *item, double draw);

@@ -8,12 +8,19 @@
 #include "common/base/arena.h"
 #include "server/reply.h"
 
+/* Over HTTP: what a hop asks another hop for, and how it knows the answer of one. */
+#define REPLY_CONTENT_TYPE "application/x-protobuf; messageType=\"tracehop.v1.CallReply\""
+
 enum { REPLY_MAX_DEPTH = 32 }; /* hops in a chain; a deeper tree is refused */
 
 /* `at` is NULL when the arena is used up. */
 struct str reply_encode(const struct reply *reply, struct arena *arena);
 
-/* The tree, its texts made UTF-8; NULL when `bytes` are no CallReply, nest too deep, or the arena is used up. */
+/*
+ * The tree, its texts made UTF-8; NULL when `bytes` are no CallReply, nest too
+ * deep, or the arena is used up. Texts that already are UTF-8 are views into
+ * `bytes`, which must live as long as the arena.
+ */
 struct reply *reply_decode(struct str bytes, struct arena *arena);
 
 /*
@@ -25,6 +32,7 @@ struct str failure_encode_details(const struct failure *failure, size_t max_byte
 
 /*
  * What a failed call's details add to `failure`: the hop's name and the partial
- * tree. Left as it is when the details are absent or are not ours.
+ * tree, with texts as of reply_decode. Left as it is when the details are absent
+ * or are not ours.
  */
 void failure_decode_details(struct str details, struct arena *arena, struct failure *failure);
