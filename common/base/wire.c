@@ -158,6 +158,13 @@ static void put_raw_fixed(struct wire_writer *writer, size_t n_bytes, uint64_t v
         to[i] = (uint8_t)(value >> (8 * i));
 }
 
+static void put_raw_bytes(struct wire_writer *writer, struct str bytes)
+{
+    uint8_t *to = reserve(writer, bytes.len);
+    if (to && bytes.len > 0)
+        memcpy(to, bytes.at, bytes.len);
+}
+
 static void put_tag(struct wire_writer *writer, uint32_t number, enum wire_type type)
 {
     put_raw_varint(writer, (uint64_t)number << WIRE_TYPE_BITS | type);
@@ -183,10 +190,13 @@ void wire_put_fixed32(struct wire_writer *writer, uint32_t number, uint32_t valu
 
 void wire_put_bytes(struct wire_writer *writer, uint32_t number, struct str bytes)
 {
-    uint8_t *to = reserve(writer, bytes.len);
-    if (to && bytes.len > 0)
-        memcpy(to, bytes.at, bytes.len);
+    put_raw_bytes(writer, bytes);
     wire_put_head(writer, number, bytes.len);
+}
+
+void wire_put_fields(struct wire_writer *writer, struct str fields)
+{
+    put_raw_bytes(writer, fields);
 }
 
 void wire_put_head(struct wire_writer *writer, uint32_t number, size_t length)

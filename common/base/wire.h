@@ -59,6 +59,9 @@ void wire_put_fixed64(struct wire_writer *writer, uint32_t number, uint64_t valu
 void wire_put_fixed32(struct wire_writer *writer, uint32_t number, uint32_t value);
 void wire_put_bytes(struct wire_writer *writer, uint32_t number, struct str bytes);
 
+/* Puts fields that are encoded already. */
+void wire_put_fields(struct wire_writer *writer, struct str fields);
+
 /*
  * Puts the tag and the length of BYTES field `number` before what is there. The
  * content is `length` bytes: what is there, and what the caller will append to it.

@@ -9,6 +9,9 @@
 #include "common/base/wire.h"
 #include "common/trace/span.h"
 
+/* Longer texts are cut to it, so no span is longer than the second. */
+enum { OTLP_MAX_TEXT_BYTES = 512, OTLP_MAX_SPAN_BYTES = 20 * 1024 };
+
 /*
  * Writes `span` as one element of ScopeSpans.spans, tag and length included, so
  * that elements can be strung together. Text that is not UTF-8 is mended, for
@@ -29,9 +32,12 @@ struct str otlp_encode_envelope(struct str resource, struct str scope_name,
                                 struct str scope_version, size_t spans_bytes, void *buffer,
                                 size_t size);
 
-/* Reads what an ExportTraceServiceResponse says about spans that were refused. 0 or -EBADMSG. */
+/*
+ * Reads what an ExportTraceServiceResponse says about spans that were refused: none
+ * and "" when they were all taken; none and a text is a warning. 0 or -EBADMSG.
+ */
 int otlp_read_partial_success(struct str response, uint64_t *ret_rejected_spans,
                               struct str *ret_message);
 
-/* Reads RetryInfo out of a google.rpc.Status: the delay, or -ENOENT, -EBADMSG. */
+/* Reads RetryInfo out of a google.rpc.Status: 0 and the delay, never negative, or -ENOENT, -EBADMSG. */
 int rpc_status_retry_delay(struct str status, int64_t *ret_delay_ns);

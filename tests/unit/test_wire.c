@@ -189,6 +189,19 @@ static void a_nested_message_gets_its_length(void **state)
     assert_bytes(wire_written(&writer), STR("\x0a\x05\x22\x03\x0a\x01x\x10\x07"));
 }
 
+static void encoded_fields_are_put_as_they_are(void **state)
+{
+    (void)state;
+    uint8_t            buffer[8];
+    struct wire_writer writer = wire_writer(buffer, sizeof(buffer));
+
+    wire_put_fields(&writer, STR("\x10\x07"));
+    wire_put_varint(&writer, 1, 1);
+    wire_put_fields(&writer, (struct str){0});
+
+    assert_bytes(wire_written(&writer), STR("\x08\x01\x10\x07"));
+}
+
 static void a_head_promises_content_that_is_yet_to_come(void **state)
 {
     (void)state;
@@ -245,6 +258,7 @@ int main(void)
         cmocka_unit_test(fields_are_written_back_to_front),
         cmocka_unit_test(what_is_written_is_read_again),
         cmocka_unit_test(a_nested_message_gets_its_length),
+        cmocka_unit_test(encoded_fields_are_put_as_they_are),
         cmocka_unit_test(a_head_promises_content_that_is_yet_to_come),
         cmocka_unit_test(what_does_not_fit_fills_the_writer_for_good),
         cmocka_unit_test(each_put_needs_room_for_its_tag_too),
