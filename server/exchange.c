@@ -14,6 +14,8 @@ struct work_spans {
 struct exchange {
     struct exchange_request request;
     struct rpc_worker      *worker;
+    struct hop_worker      *uncalled_on; /* whose list it is on; NULL: none */
+    struct exchange        *next, *previous;
     struct span             span;
     struct chain_decision   decision;
     struct exchange_result  result;
@@ -226,6 +228,25 @@ static void log_request(const struct exchange *exchange, enum status status)
              log_str("request_id", request_id));
 }
 
+static void list_add(struct exchange *exchange, struct hop_worker *worker)
+{
+    exchange->uncalled_on = worker;
+    exchange->next = worker->uncalled;
+    if (exchange->next)
+        exchange->next->previous = exchange;
+    worker->uncalled = exchange;
+}
+
+static void list_remove(struct exchange *exchange)
+{
+    if (exchange->previous)
+        exchange->previous->next = exchange->next;
+    else
+        exchange->uncalled_on->uncalled = exchange->next;
+    if (exchange->next)
+        exchange->next->previous = exchange->previous;
+}
+
 static void end(struct exchange *exchange)
 {
     struct exchange_request *request = &exchange->request;
@@ -240,6 +261,8 @@ static void end(struct exchange *exchange)
                        exchange->span.is_recorded ? result->reply.trace_id : (struct str){0});
     hop_metrics_count_attempt(&request->hop->metrics, result->reply.attempt);
     log_request(exchange, status);
+    if (exchange->uncalled_on)
+        list_remove(exchange);
     request->done(exchange, request->context); /* the exchange is gone */
 }
 
@@ -266,7 +289,8 @@ static void cancel_calls(struct exchange *exchange)
         upstream_call_cancel(&exchange->calls[i]);
 }
 
-static void caller_went_away(void *context)
+/* The exchange may end inside. */
+static void cancel(void *context)
 {
     struct exchange *exchange = context;
 
@@ -286,7 +310,7 @@ static void watch_for_cancel(struct exchange *exchange)
         return;
 
     exchange->is_cancel_watched = true;
-    rpc_call_on_cancel(exchange->request.caller, caller_went_away, exchange);
+    rpc_call_on_cancel(exchange->request.caller, cancel, exchange);
 }
 
 static void wait_is_over(struct rpc_timer *timer)
@@ -314,7 +338,8 @@ static void wait_for(struct exchange *exchange, int64_t wait_ns,
 static bool goes_on(struct exchange *exchange)
 {
     if (exchange->is_cancelled)
-        fail_here(exchange, STATUS_CANCELLED, STR("the caller is gone"));
+        fail_here(exchange, STATUS_CANCELLED,
+                  STR("cancelled: the caller is gone, or this hop shuts down"));
     else if (exchange->request.deadline_ns != NEVER_NS &&
              clock_monotonic_ns() >= exchange->request.deadline_ns)
         fail_here(exchange, STATUS_DEADLINE_EXCEEDED, STR("the caller's deadline passed"));
@@ -339,7 +364,8 @@ static void gather(struct exchange *exchange)
     const struct failure *failure =
         chain_failure(results, reply->n_upstreams, failure_policy(exchange));
     if (exchange->is_cancelled)
-        fail_here(exchange, STATUS_CANCELLED, STR("the caller is gone"));
+        fail_here(exchange, STATUS_CANCELLED,
+                  STR("cancelled: the caller is gone, or this hop shuts down"));
     else if (failure)
         fail(exchange, failure, status_to_http(failure->status));
 }
@@ -537,6 +563,30 @@ void exchange_run(struct exchange *exchange, struct rpc_worker *worker)
     span_set_int(&exchange->span, STR("tracehop.delay_ms"),
                  exchange->decision.delay_ns / NS_PER_MS);
     wait_for(exchange, exchange->decision.delay_ns, act);
+}
+
+void exchange_run_uncalled(struct exchange *exchange, struct hop_worker *worker)
+{
+    list_add(exchange, worker);
+    exchange_run(exchange, worker->rpc);
+}
+
+static void cancel_uncalled(struct rpc_task *task)
+{
+    struct hop_worker *worker = container_of(task, struct hop_worker, cancel);
+
+    for (struct exchange *exchange = worker->uncalled, *next; exchange; exchange = next) {
+        next = exchange->next;
+        cancel(exchange);
+    }
+}
+
+void exchange_cancel_all(struct hop *hop)
+{
+    for (size_t i = 0; i < hop->n_workers; i++) {
+        hop->workers[i].cancel.run = cancel_uncalled;
+        rpc_worker_post(hop->workers[i].rpc, &hop->workers[i].cancel);
+    }
 }
 
 const struct exchange_result *exchange_result(const struct exchange *exchange)

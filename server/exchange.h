@@ -55,6 +55,15 @@ bool exchange_needs_worker(const struct exchange *exchange);
  * none. */
 void exchange_run(struct exchange *exchange, struct rpc_worker *worker);
 
+/* Runs an exchange of the HTTP front on `worker`, where exchange_cancel_all finds it. */
+void exchange_run_uncalled(struct exchange *exchange, struct hop_worker *worker);
+
+/*
+ * Makes every exchange end soon that no gRPC call stands behind (the gRPC server
+ * cancels the others). From any thread; the workers must still run.
+ */
+void exchange_cancel_all(struct hop *hop);
+
 const struct exchange_result *exchange_result(const struct exchange *exchange);
 
 /* What every answer carries: x-trace-id, x-trace-url, x-tracehop-warning. In `arena`. */

@@ -14,7 +14,7 @@ struct visit {
     struct http_request *request;
     struct exchange     *exchange;
     enum exchange_kind   kind;
-    struct rpc_worker   *worker;
+    struct hop_worker   *worker;
     struct rpc_task      task;
 };
 
@@ -121,7 +121,7 @@ static void run_on_worker(struct rpc_task *task)
 {
     struct visit *visit = container_of(task, struct visit, task);
 
-    exchange_run(visit->exchange, visit->worker);
+    exchange_run_uncalled(visit->exchange, visit->worker);
 }
 
 static void run(struct visit *visit, struct hop *hop)
@@ -133,7 +133,7 @@ static void run(struct visit *visit, struct hop *hop)
     visit->worker = hop_pick_worker(hop);
     visit->task.run = run_on_worker;
     http_request_defer(visit->request);
-    rpc_worker_post(visit->worker, &visit->task);
+    rpc_worker_post(visit->worker->rpc, &visit->task);
 }
 
 /* A calling hop says how long it is going to wait, as gRPC does with grpc-timeout. */

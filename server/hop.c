@@ -9,9 +9,9 @@ double hop_draw(struct hop *hop)
     return random_unit(random_mix(hop->fault_seed + random_mix(number)));
 }
 
-struct rpc_worker *hop_pick_worker(struct hop *hop)
+struct hop_worker *hop_pick_worker(struct hop *hop)
 {
     size_t turn = atomic_fetch_add_explicit(&hop->next_worker, 1, memory_order_relaxed);
 
-    return hop->workers[turn % hop->n_workers];
+    return &hop->workers[turn % hop->n_workers];
 }

@@ -17,6 +17,15 @@
 
 enum { MAX_WORKERS = 16 };
 
+struct exchange;
+
+struct hop_worker {
+    struct rpc_worker *rpc;
+    struct exchange
+        *uncalled; /* exchanges that no gRPC call stands behind; the worker's own thread only */
+    struct rpc_task cancel;
+};
+
 struct hop {
     const struct server_config *config;
     struct tracer              *tracer;
@@ -25,7 +34,7 @@ struct hop {
     struct http_client         *http_client;
     struct upstream            *upstreams;
     size_t                      n_upstreams;
-    struct rpc_worker          *workers[MAX_WORKERS];
+    struct hop_worker           workers[MAX_WORKERS];
     size_t                      n_workers;
 
     uint64_t         fault_seed;
@@ -37,4 +46,4 @@ struct hop {
 double hop_draw(struct hop *hop);
 
 /* The worker whose turn it is to take a request that did not come in by gRPC. Any thread. */
-struct rpc_worker *hop_pick_worker(struct hop *hop);
+struct hop_worker *hop_pick_worker(struct hop *hop);

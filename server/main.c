@@ -30,6 +30,7 @@
 #include "common/edge/rpc_server.h"
 #include "common/trace/otlp.h"
 #include "proto/descriptors.h"
+#include "server/exchange.h"
 #include "server/front_grpc.h"
 #include "server/front_http.h"
 #include "server/hop.h"
@@ -67,6 +68,7 @@ struct program {
     struct span_exporter  *exporter;
     struct tracer         *tracer;
     struct hop             hop;
+    struct rpc_worker     *rpc_workers[MAX_WORKERS]; /* the hop's, as the gRPC server takes them */
     struct rpc_server     *rpc_server;
     struct rpc_health     *health;
     struct rpc_reflection *reflection;
@@ -183,7 +185,7 @@ static int open_workers(struct program *program)
     struct hop *hop = &program->hop;
 
     while (hop->n_workers < program->config.n_workers) {
-        int r = rpc_worker_new(&hop->workers[hop->n_workers], worker_names[hop->n_workers]);
+        int r = rpc_worker_new(&hop->workers[hop->n_workers].rpc, worker_names[hop->n_workers]);
         if (r < 0)
             return complain("a gRPC worker", r);
         hop->n_workers++;
@@ -253,7 +255,9 @@ static int open_grpc_front(struct program *program)
     struct hop                  *hop = &program->hop;
     uint16_t                     port;
 
-    int r = rpc_server_new(&program->rpc_server, hop->workers, hop->n_workers,
+    for (size_t i = 0; i < hop->n_workers; i++)
+        program->rpc_workers[i] = hop->workers[i].rpc;
+    int r = rpc_server_new(&program->rpc_server, program->rpc_workers, hop->n_workers,
                            (struct rpc_server_limits){.max_message_bytes = MAX_REQUEST_BYTES,
                                                       .max_metadata_bytes = MAX_METADATA_BYTES,
                                                       .max_streams = MAX_STREAMS_PER_CONNECTION,
@@ -269,7 +273,7 @@ static int open_grpc_front(struct program *program)
     log_listening("grpc", address, port);
 
     for (size_t i = 0; i < hop->n_workers; i++) {
-        if ((r = rpc_worker_start(hop->workers[i])) < 0)
+        if ((r = rpc_worker_start(hop->workers[i].rpc)) < 0)
             return complain("the thread of a gRPC worker", r);
     }
     return 0;
@@ -353,25 +357,30 @@ static void announce_end(struct program *program)
     sigtimedwait(&program->signals, NULL, &grace);
 }
 
-/* Both fronts end what they have in hand. HTTP first: its requests run on the workers. */
+/* Answers what is in hand; what is not done at the deadline is cancelled, and then answered. */
+static void drain_http(struct program *program, int64_t deadline_ns)
+{
+    if (http_server_drain(program->http_server, deadline_ns) == 0)
+        return;
+
+    exchange_cancel_all(&program->hop);
+    http_server_drain(program->http_server, NEVER_NS);
+}
+
+/* HTTP first: its requests run on the workers, and call over gRPC. */
 static void drain(struct program *program)
 {
     int64_t deadline_ns = clock_monotonic_ns() + program->config.settings.drain_timeout_ns;
 
     rpc_health_end_watches(program->health);
-    unsigned unanswered = http_server_drain(program->http_server, deadline_ns);
+    drain_http(program, deadline_ns);
     rpc_server_drain(program->rpc_server, deadline_ns);
-    if (unanswered > 0) {
-        log_error("HTTP requests are still unanswered; the program ends without them",
-                  log_int("requests", unanswered));
-        _Exit(EXIT_FAILURE);
-    }
 }
 
 static void stop_workers(struct program *program)
 {
     for (size_t i = 0; i < program->hop.n_workers; i++)
-        rpc_worker_stop(program->hop.workers[i]);
+        rpc_worker_stop(program->hop.workers[i].rpc);
 }
 
 /* Once nothing makes spans any more. */
@@ -397,7 +406,7 @@ static void close_hop(struct hop *hop)
         upstream_close(&hop->upstreams[i]);
     http_client_free(hop->http_client);
     for (size_t i = 0; i < hop->n_workers; i++)
-        rpc_worker_free(hop->workers[i]);
+        rpc_worker_free(hop->workers[i].rpc);
     attempts_free(hop->attempts);
 }
 

@@ -37,26 +37,10 @@ struct rpc_worker {
 
 static _Thread_local const struct rpc_worker *current_worker;
 
-static enum log_level level_of(gpr_log_severity severity)
-{
-    switch (severity) {
-    case GPR_LOG_SEVERITY_ERROR:
-        return LOG_WARNING; /* the library's errors are a peer's doing more often than not */
-    case GPR_LOG_SEVERITY_INFO:
-        return LOG_INFO;
-    default:
-        return LOG_DEBUG;
-    }
-}
-
+/* What matters of these comes back as a status; the rest is for who looks for a fault in the library. */
 static void log_library_message(gpr_log_func_args *args)
 {
-    static struct log_limit limit = {.interval_ns = NS_PER_S / 10};
-    uint64_t                suppressed;
-
-    if (log_limit_allows(&limit, clock_monotonic_ns(), &suppressed))
-        log_at(level_of(args->severity), args->message, log_text("library", "grpc"),
-               log_int("suppressed", (int64_t)suppressed));
+    log_debug(args->message, log_text("library", "grpc"));
 }
 
 void rpc_init(void)
