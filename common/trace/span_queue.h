@@ -21,12 +21,12 @@ struct span_queue *span_queue_new(size_t max_spans, size_t max_bytes);
 void               span_queue_free(struct span_queue *queue);
 DEFINE_CLEANUP(struct span_queue *, span_queue_free)
 
-/* Copies the span in. The number of spans now waiting, or -EAGAIN: full, or -ESHUTDOWN. */
+/* Copies the span in; it is not empty. The number of spans now waiting, or -EAGAIN: full, or -ESHUTDOWN. */
 int span_queue_offer(struct span_queue *queue, struct str span);
 
 /*
  * Moves up to `max_spans` spans, as many as fit, to `buffer`, strung together.
- * Returns how many, and their length in bytes.
+ * Returns how many, and their length in bytes. The copying holds nobody up.
  */
 size_t span_queue_take(struct span_queue *queue, size_t max_spans, void *buffer, size_t size,
                        size_t *ret_bytes);
