@@ -1,11 +1,7 @@
 #include "server/accept.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include <cmocka.h>
-
 #include "common/base/cleanup.h"
+#include "tests/unit/expect.h"
 
 static const char *const form_names[FORM_COUNT] = {
     [FORM_TEXT] = "text", [FORM_JSON] = "JSON", [FORM_HTML] = "HTML"};

@@ -1,11 +1,9 @@
 #include "server/attempts.h"
 
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 
-#include <cmocka.h>
+#include "tests/unit/expect.h"
 
 enum { CAPACITY = 64, TTL_NS = 1000 };
 

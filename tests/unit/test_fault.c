@@ -1,28 +1,19 @@
 #include "server/fault.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
-
-#include <cmocka.h>
 
 #include "common/base/arena.h"
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/base/random.h"
+#include "tests/unit/expect.h"
 
 static struct fault_plan plan_of(const char *fail, const char *delay)
 {
     struct fault_plan plan;
     fault_plan_parse(str_from(fail), str_from(delay), &plan);
     return plan;
-}
-
-static void assert_str(struct str actual, const char *expected)
-{
-    if (!str_equal(actual, str_from(expected)))
-        fail_msg("expected \"%s\", saw \"%.*s\"", expected, STR_ARGS(actual));
 }
 
 static void each_good_fail_item_is_understood(void **state)
@@ -71,8 +62,8 @@ static void each_good_fail_item_is_understood(void **state)
 
         if (plan.n_fails != 1 || plan.n_bad != 0 || plan.n_delays != 0)
             fail_msg("\"%s\" gave %zu items, %zu bad", cases[i].value, plan.n_fails, plan.n_bad);
-        assert_str(item->target.role, cases[i].role);
-        assert_str(item->target.version, cases[i].version);
+        expect_str(item->target.role, str_from(cases[i].role));
+        expect_str(item->target.version, str_from(cases[i].version));
         if (item->first_attempts != cases[i].first_attempts ||
             item->probability != cases[i].probability || item->status.status != cases[i].status ||
             item->status.http_code != cases[i].http_code ||
@@ -111,8 +102,8 @@ static void each_good_delay_item_is_understood(void **state)
 
         if (plan.n_delays != 1 || plan.n_bad != 0 || plan.n_fails != 0)
             fail_msg("\"%s\" gave %zu items, %zu bad", cases[i].value, plan.n_delays, plan.n_bad);
-        assert_str(item->target.role, cases[i].role);
-        assert_str(item->target.version, cases[i].version);
+        expect_str(item->target.role, str_from(cases[i].role));
+        expect_str(item->target.version, str_from(cases[i].version));
         if (item->delay_ns != cases[i].delay_ns || item->probability != cases[i].probability)
             fail_msg("\"%s\" gave %lld ns, probability %g", cases[i].value,
                      (long long)item->delay_ns, item->probability);
@@ -209,7 +200,7 @@ static void a_malformed_fail_item_is_set_aside_alone(void **state)
         if (plan.n_bad != 1 || plan.n_fails != 2 || plan.n_delays != 1)
             fail_msg("\"%s\" gave %zu fails, %zu delays, %zu bad", value, plan.n_fails,
                      plan.n_delays, plan.n_bad);
-        assert_str(plan.bad[0], malformed_fails[i]);
+        expect_str(plan.bad[0], str_from(malformed_fails[i]));
     }
 }
 
@@ -225,7 +216,7 @@ static void a_malformed_delay_item_is_set_aside_alone(void **state)
         if (plan.n_bad != 1 || plan.n_delays != 2 || plan.n_fails != 1)
             fail_msg("\"%s\" gave %zu fails, %zu delays, %zu bad", value, plan.n_fails,
                      plan.n_delays, plan.n_bad);
-        assert_str(plan.bad[0], malformed_delays[i]);
+        expect_str(plan.bad[0], str_from(malformed_delays[i]));
     }
 }
 
@@ -330,6 +321,22 @@ static void the_most_closely_aimed_delay_item_wins(void **state)
     }
 }
 
+static void only_names_that_an_item_can_aim_at_are_valid(void **state)
+{
+    (void)state;
+    static const struct str valid[] = {STR_INIT("a"), STR_INIT("A-b_c.9")};
+    static const struct str invalid[] = {STR_INIT(""),    STR_INIT("a b"),     STR_INIT("a/b"),
+                                         STR_INIT("a=b"), STR_INIT("a;b"),     STR_INIT("a:b"),
+                                         STR_INIT("a\0"), STR_INIT("\xC3\xA4")};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(valid); i++)
+        if (!fault_name_is_valid(valid[i]))
+            fail_msg("\"%.*s\" is not valid", STR_ARGS(valid[i]));
+    for (size_t i = 0; i < ARRAY_LENGTH(invalid); i++)
+        if (fault_name_is_valid(invalid[i]))
+            fail_msg("\"%.*s\" is valid", STR_ARGS(invalid[i]));
+}
+
 /* The draws nearest to both ends of [0, 1). */
 static const double smallest_draw = 0;
 static const double largest_draw = 1 - 0x1.0p-53;
@@ -396,7 +403,7 @@ static void the_warning_names_the_first_ignored_items(void **state)
 
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
         struct fault_plan plan = plan_of(cases[i].fail, cases[i].delay);
-        assert_str(fault_plan_warning(&plan, arena), cases[i].warning);
+        expect_str(fault_plan_warning(&plan, arena), str_from(cases[i].warning));
     }
 }
 
@@ -412,6 +419,7 @@ int main(void)
         cmocka_unit_test(items_beyond_the_limit_count_as_bad),
         cmocka_unit_test(the_most_closely_aimed_fail_item_wins),
         cmocka_unit_test(the_most_closely_aimed_delay_item_wins),
+        cmocka_unit_test(only_names_that_an_item_can_aim_at_are_valid),
         cmocka_unit_test(probability_zero_never_strikes_and_one_always),
         cmocka_unit_test(first_n_strikes_the_first_n_attempts_whatever_the_draw),
         cmocka_unit_test(rolls_strike_as_often_as_asked),

@@ -1,12 +1,7 @@
 #include "server/siphash.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
 #include "common/base/cleanup.h"
+#include "tests/unit/expect.h"
 
 /* The key and the messages of the authors' test vectors: the bytes 0, 1, 2, ... */
 static const struct siphash_key key = {UINT64_C(0x0706050403020100), UINT64_C(0x0f0e0d0c0b0a0908)};

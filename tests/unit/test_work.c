@@ -1,14 +1,9 @@
 #include "server/work.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/base/random.h"
+#include "tests/unit/expect.h"
 
 /* The draws nearest to both ends of [0, 1). */
 static const double smallest_draw = 0;
