@@ -155,52 +155,61 @@ static int read_propagation(struct server_config *config, struct arena *arena,
     return 0;
 }
 
-/* OpenTelemetry specification, protocol/exporter.md: /v1/traces goes after the endpoint's path. */
-static struct str endpoint_text(const struct server_settings *settings, struct arena *arena)
+static struct str given_endpoint(const struct server_settings *settings)
 {
-    bool       is_grpc = settings->otel_protocol == OTLP_GRPC;
-    struct str endpoint = settings->otel_endpoint;
+    if (!str_is_empty(settings->otel_endpoint))
+        return settings->otel_endpoint;
+    return settings->otel_protocol == OTLP_GRPC ? STR("http://localhost:4317")
+                                                : STR("http://localhost:4318");
+}
 
-    if (str_is_empty(endpoint))
-        endpoint = is_grpc ? STR("http://localhost:4317") : STR("http://localhost:4318");
-    if (is_grpc)
-        return endpoint;
-
+/* OpenTelemetry specification, protocol/exporter.md: over HTTP, /v1/traces goes after the path. */
+static int add_traces_path(struct server_config *config, struct arena *arena)
+{
+    struct str  endpoint = config->otlp_endpoint.text;
     const char *slash = str_ends_with(endpoint, STR("/")) ? "" : "/";
-    return arena_format(arena, "%.*s%sv1/traces", STR_ARGS(endpoint), slash);
+    struct str  text = arena_format(arena, "%.*s%sv1/traces", STR_ARGS(endpoint), slash);
+
+    return uri_parse(text, &config->otlp_endpoint, NULL);
+}
+
+static int read_endpoint(struct server_config *config, struct arena *arena,
+                         struct complaint complaint)
+{
+    static const char name[] = "OTEL_EXPORTER_OTLP_ENDPOINT";
+    struct str        endpoint = given_endpoint(&config->settings);
+    bool              is_grpc = config->settings.otel_protocol == OTLP_GRPC;
+    const char       *reason;
+
+    if (uri_parse(endpoint, &config->otlp_endpoint, &reason) < 0)
+        return complain(complaint, "%s: \"%.*s\": %s", name, STR_ARGS(endpoint), reason);
+    if (uri_is_grpc(&config->otlp_endpoint))
+        return complain(complaint,
+                        "%s: \"%.*s\": starts with http:// or https://; "
+                        "OTEL_EXPORTER_OTLP_PROTOCOL chooses the protocol",
+                        name, STR_ARGS(endpoint));
+    if (is_grpc && config->otlp_endpoint.scheme == URI_HTTPS)
+        return complain(complaint, "%s: \"%.*s\": TLS is not supported yet over grpc", name,
+                        STR_ARGS(endpoint));
+    if (!is_grpc && add_traces_path(config, arena) < 0)
+        return complain(complaint, "%s: \"%.*s\": not an address to post to", name,
+                        STR_ARGS(endpoint));
+    return 0;
 }
 
 static int read_exporter(struct server_config *config, struct arena *arena,
                          struct complaint complaint)
 {
     const struct server_settings *settings = &config->settings;
-    const char                   *reason;
 
     config->exports_spans = !settings->otel_is_disabled && settings->otel_exporter == 0;
-    if (!config->exports_spans)
-        return 0;
-
-    struct str endpoint = endpoint_text(settings, arena);
-    if (uri_parse(endpoint, &config->otlp_endpoint, &reason) < 0)
-        return complain(complaint, "OTEL_EXPORTER_OTLP_ENDPOINT: \"%.*s\": %s",
-                        STR_ARGS(settings->otel_endpoint), reason);
-    if (uri_is_grpc(&config->otlp_endpoint))
-        return complain(complaint,
-                        "OTEL_EXPORTER_OTLP_ENDPOINT: \"%.*s\": starts with http:// or "
-                        "https://; the protocol is chosen by OTEL_EXPORTER_OTLP_PROTOCOL",
-                        STR_ARGS(settings->otel_endpoint));
-    if (settings->otel_protocol == OTLP_GRPC && config->otlp_endpoint.scheme == URI_HTTPS)
-        return complain(complaint,
-                        "OTEL_EXPORTER_OTLP_ENDPOINT: \"%.*s\": TLS is not supported yet "
-                        "with the protocol grpc",
-                        STR_ARGS(settings->otel_endpoint));
     if (settings->otel_max_batch_spans > settings->otel_max_queue_spans)
         return complain(complaint,
                         "OTEL_BSP_MAX_EXPORT_BATCH_SIZE: %llu is more than "
                         "OTEL_BSP_MAX_QUEUE_SIZE, %llu",
                         (unsigned long long)settings->otel_max_batch_spans,
                         (unsigned long long)settings->otel_max_queue_spans);
-    return 0;
+    return read_endpoint(config, arena, complaint);
 }
 
 static void add_resource(struct server_config *config, struct str key, struct str value)

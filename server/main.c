@@ -439,16 +439,11 @@ static int run(struct program *program)
     return EXIT_SUCCESS;
 }
 
-static const char *environment_lookup(const char *name)
-{
-    return getenv(name);
-}
-
 static int read_config(struct program *program, int argc, char *argv[])
 {
     char error[512];
-    int  outcome = server_config_read(argc, argv, environment_lookup, program->arena,
-                                      &program->config, error, sizeof(error));
+    int  outcome = server_config_read(argc, argv, getenv, program->arena, &program->config, error,
+                                      sizeof(error));
 
     if (outcome < 0)
         fprintf(stderr, "tracehop-server: %s\n", error);
