@@ -206,7 +206,7 @@ static void add_end(struct line *line)
         text_add(&line->text, line->is_cut ? STR(" is_cut=true\n") : STR("\n"));
 }
 
-void log_write(enum log_level level, const char *message, const struct log_field fields[],
+void log_write(enum log_level level, const char *message, const struct log_field *fields,
                size_t n_fields)
 {
     int         saved_errno = errno;

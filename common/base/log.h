@@ -40,7 +40,7 @@ void log_identify(const char *key, struct str value);
 
 bool log_enabled(enum log_level level);
 
-void log_write(enum log_level level, const char *message, const struct log_field fields[],
+void log_write(enum log_level level, const char *message, const struct log_field *fields,
                size_t n_fields);
 
 #define log_at(level, message, ...)                                                            \
