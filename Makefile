@@ -1,0 +1,43 @@
+# The front door: every verb installs what it needs (apt, by name: scripts/setup), and says so.
+BUILDS ?= release asan tsan
+FUZZ_SECONDS ?= 60
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo stop test test-peers bench lint fuzz clean
+
+help: ## List the verbs
+	@awk -F ' *:.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+
+build: ## Build the programs into build/release
+	@scripts/setup build
+	@scripts/build release tracehop-server
+
+demo: build ## Start the chain on http://localhost:8080/ until Ctrl-C (DETACH=1: return when it is ready)
+	@scripts/setup demo
+	@scripts/demo $(if $(DETACH),start,run)
+
+stop: ## End the demo that was started with DETACH=1
+	@scripts/demo stop
+
+test: ## Run unit tests, fuzz corpora and end-to-end tests: plain and under the sanitizers
+	@scripts/setup build test
+	@tests/run $(BUILDS)
+
+test-peers: build ## Test against foreign programs (REQUIRE_PEERS=1: all of them must be had)
+	@scripts/setup test peers
+	@tests/peers/run
+
+bench: build ## Measure, each figure beside its yardstick
+	@scripts/setup bench
+	@tests/bench/run build/release
+
+lint: ## Check format, style, headers and scripts
+	@scripts/setup build lint
+	@scripts/lint
+
+fuzz: ## Run every fuzz target for FUZZ_SECONDS (60)
+	@scripts/setup build fuzz
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz
+
+clean: ## Remove what was built; .tools (foreign programs) stays
+	rm -rf build .demo

@@ -1,0 +1,181 @@
+"""Deadlines and cancellation pass down the chain, and nothing of a call that ended stays behind."""
+
+import socket
+import threading
+import time
+
+from harness import http, metrics, rpc
+from harness.case import Chain, ProgramTest
+from harness.upstreams import GrpcUpstream, SilentUpstream
+from harness.wait import eventually
+
+
+class Hanging:
+    """A gRPC upstream whose calls hang, and which knows what became of them."""
+
+    def __init__(self):
+        self.remaining_s = []
+        self._over = threading.Event()
+        self._ended = threading.Semaphore(0)
+        self.upstream = GrpcUpstream(self._hang)
+
+    def _hang(self, context):
+        self.remaining_s.append(context.time_remaining())
+        context.add_callback(self._ended.release)
+        self._over.wait(60)
+        return rpc.message("tracehop.v1.CallReply")()
+
+    def wait_for_an_end(self, timeout_s):
+        """Whether a call ended, by cancellation or deadline, within that time."""
+        return self._ended.acquire(timeout=timeout_s)
+
+    def __enter__(self):
+        self.upstream.__enter__()
+        return self
+
+    def __exit__(self, *exception):
+        self._over.set()
+        self.upstream.__exit__(*exception)
+
+
+class Deadlines(ProgramTest):
+    def test_the_caller_s_deadline_wins_when_it_is_shorter(self):
+        hanging = self.start(Hanging())
+        hop = self.hop(upstream=hanging.upstream.uri, UPSTREAM_TIMEOUT="60s")
+        started = time.monotonic()
+        outcome = rpc.call(hop.grpc_port, timeout_s=0.5)
+        self.assertEqual(outcome.code, "DEADLINE_EXCEEDED")
+        self.assertLess(time.monotonic() - started, 8)
+        self.assertLessEqual(hanging.remaining_s[0], 0.5)
+
+    def test_the_setting_wins_when_it_is_shorter(self):
+        hanging = self.start(Hanging())
+        hop = self.hop(upstream=hanging.upstream.uri, UPSTREAM_TIMEOUT="300ms")
+        outcome = rpc.call(hop.grpc_port, timeout_s=60)
+        self.assertEqual(outcome.code, "DEADLINE_EXCEEDED")
+        self.assertLessEqual(hanging.remaining_s[0], 0.3)
+
+    def test_a_deadline_passes_down_three_hops_over_grpc(self):
+        hanging = self.start(Hanging())
+        uri = hanging.upstream.uri
+        for role in ("third", "second", "first"):
+            hop = self.hop(role, upstream=uri, UPSTREAM_TIMEOUT="60s")
+            uri = hop.grpc_uri
+        rpc.call(hop.grpc_port, timeout_s=1)
+        self.assertTrue(hanging.wait_for_an_end(20))
+        self.assertLessEqual(hanging.remaining_s[0], 1)
+
+    def test_a_deadline_passes_down_over_http(self):
+        hanging = self.start(Hanging())
+        uri = hanging.upstream.uri
+        for role in ("third", "second", "first"):
+            hop = self.hop(role, upstream=uri, UPSTREAM_TIMEOUT="60s")
+            uri = hop.http_uri
+        rpc.call(hop.grpc_port, timeout_s=1)
+        self.assertTrue(hanging.wait_for_an_end(20))
+        self.assertLessEqual(hanging.remaining_s[0], 1)
+
+    def test_a_deadline_that_has_passed_already_is_told_at_once(self):
+        hop = self.hop(upstream="grpc://127.0.0.1:1")
+        self.assertEqual(rpc.call(hop.grpc_port, timeout_s=0.000001).code, "DEADLINE_EXCEEDED")
+        self.assertEqual(rpc.check(hop.grpc_port), "SERVING")
+
+
+class CallersWhoLeave(ProgramTest):
+    def assert_nothing_is_left(self, hop, descriptors):
+        # One more request on each front, and all that was opened for those before is closed.
+        eventually(
+            lambda: hop.open_descriptors() <= descriptors,
+            f"{hop.name} has {descriptors} open descriptors again",
+        )
+
+    def test_a_cancelled_call_is_cancelled_all_the_way_down(self):
+        hanging = self.start(Hanging())
+        uri = hanging.upstream.uri
+        for role in ("third", "second", "first"):
+            hop = self.hop(role, upstream=uri, UPSTREAM_TIMEOUT="60s")
+            uri = hop.grpc_uri
+        with rpc.connect(hop.grpc_port) as channel:
+            pending = rpc.unary(
+                channel, rpc.CALL, rpc.message("tracehop.v1.CallRequest")(),
+                rpc.message("tracehop.v1.CallReply"),
+            ).future(rpc.message("tracehop.v1.CallRequest")(), timeout=60)  # fmt: skip
+            eventually(lambda: hanging.remaining_s, "the call arrives at the end of the chain")
+            pending.cancel()
+            self.assertTrue(hanging.wait_for_an_end(20))
+
+    def test_a_cancelled_call_cancels_a_call_over_http(self):
+        hanging = self.start(Hanging())
+        second = self.hop("second", upstream=hanging.upstream.uri, UPSTREAM_TIMEOUT="60s")
+        first = self.hop("first", upstream=second.http_uri, UPSTREAM_TIMEOUT="60s")
+        outcome = rpc.call(first.grpc_port, timeout_s=0.5)
+        self.assertEqual(outcome.code, "DEADLINE_EXCEEDED")
+        self.assertTrue(hanging.wait_for_an_end(20))
+
+    def test_a_cancelled_delay_ends(self):
+        hop = self.hop()
+        for _ in range(20):
+            rpc.call(hop.grpc_port, [("delay", "30s")], timeout_s=0.05)
+        eventually(
+            lambda: metrics.read(hop).total("tracehop_requests_total", front="grpc") == 20,
+            "all twenty requests end long before their delay would",
+        )
+
+    def test_http_callers_who_vanish_leave_nothing_behind(self):
+        silent = self.start(SilentUpstream())
+        hop = self.hop(upstream=f"http://127.0.0.1:{silent.port}/", UPSTREAM_TIMEOUT="500ms")
+        http.get(hop.http_port)
+        descriptors = hop.open_descriptors()
+        for _ in range(50):
+            with socket.create_connection(("127.0.0.1", hop.http_port)) as connection:
+                connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        eventually(
+            lambda: metrics.read(hop).total("tracehop_requests_total", front="http") == 51,
+            "the requests of the vanished end too",
+        )
+        self.assertEqual(http.get(hop.http_port, "/time").status, 200)
+        # The connections of curl to the upstream may be kept for the next call.
+        self.assert_nothing_is_left(hop, descriptors + 10)
+
+    def test_grpc_callers_who_vanish_leave_nothing_behind(self):
+        hanging = self.start(Hanging())
+        hop = self.hop(upstream=hanging.upstream.uri, UPSTREAM_TIMEOUT="60s")
+        rpc.call(hop.grpc_port, timeout_s=0.1)
+        descriptors = hop.open_descriptors()
+        for _ in range(20):
+            with rpc.connect(hop.grpc_port) as channel:
+                rpc.unary(
+                    channel, rpc.CALL, rpc.message("tracehop.v1.CallRequest")(),
+                    rpc.message("tracehop.v1.CallReply"),
+                ).future(rpc.message("tracehop.v1.CallRequest")(), timeout=60)  # fmt: skip
+        eventually(
+            lambda: metrics.read(hop).total("tracehop_requests_total", front="grpc")
+            == metrics.read(hop).total("tracehop_requests_total", front="grpc", status="CANCELLED") + 1,
+            "the calls of the vanished are cancelled",
+        )
+        self.assert_nothing_is_left(hop, descriptors + 2)
+
+    def test_half_a_request_is_not_waited_for_at_shutdown(self):
+        hop = self.hop()
+        half = self.start(socket.create_connection(("127.0.0.1", hop.http_port)))
+        half.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
+        started = time.monotonic()
+        hop.stop()
+        self.assertLess(time.monotonic() - started, 15)
+
+
+class Load(ProgramTest):
+    def test_many_at_once_are_all_answered(self):
+        chain = self.start(Chain())
+        codes = []
+
+        def client():
+            with rpc.connect(chain.frontend.grpc_port) as channel:
+                codes.extend(rpc.call_on(channel).code for _ in range(50))
+
+        threads = [threading.Thread(target=client) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(codes, ["OK"] * 400)

@@ -1,0 +1,199 @@
+"""Spans on their way out. Whatever the collector does, a request pays nothing for it, memory stays
+bounded, and every span ends in one counter.
+"""
+
+import statistics
+import threading
+import time
+
+import grpc
+
+from harness import build, http, metrics
+from harness.case import ProgramTest, traced_to
+from harness.collector import Collector, Refusal
+from harness.programs import Hop
+from harness.upstreams import RefusingUpstream, SilentUpstream
+from harness.wait import eventually
+
+RETRYABLE = {
+    "CANCELLED": 502, "DEADLINE_EXCEEDED": 504, "ABORTED": 503, "OUT_OF_RANGE": 503,
+    "UNAVAILABLE": 503, "DATA_LOSS": 503,
+}  # fmt: skip
+FINAL = {
+    "UNKNOWN": 500, "INVALID_ARGUMENT": 400, "NOT_FOUND": 404, "ALREADY_EXISTS": 409,
+    "PERMISSION_DENIED": 403, "FAILED_PRECONDITION": 412, "UNIMPLEMENTED": 501, "INTERNAL": 500,
+    "UNAUTHENTICATED": 401, "RESOURCE_EXHAUSTED": 413,
+}  # fmt: skip
+QUEUE = 100
+REQUESTS = 300
+
+
+def exported(hop):
+    return metrics.read(hop).total("tracehop_spans_exported_total")
+
+
+def dropped(hop, **labels):
+    return metrics.read(hop).total("tracehop_spans_dropped_total", **labels)
+
+
+def refusing(code, http_status):
+    def refuse():
+        raise Refusal(getattr(grpc.StatusCode, code), http_status)
+
+    return refuse
+
+
+class BothProtocols(ProgramTest):
+    def endpoints(self, collector):
+        return (("grpc", collector.grpc_endpoint), ("http/protobuf", collector.http_endpoint))
+
+    def traced(self, collector, protocol, endpoint, **settings):
+        return {
+            **traced_to(collector),
+            "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
+            **settings,
+        }
+
+    def test_all_spans_arrive_in_batches(self):
+        for protocol in ("grpc", "http/protobuf"):
+            with self.subTest(protocol=protocol), Collector() as collector:
+                endpoint = dict(self.endpoints(collector))[protocol]
+                settings = self.traced(
+                    collector, protocol, endpoint, OTEL_BSP_MAX_EXPORT_BATCH_SIZE="64",
+                    OTEL_BSP_SCHEDULE_DELAY="200",
+                )  # fmt: skip
+                with Hop(**settings) as hop, http.Client(hop.http_port) as client:
+                    for _ in range(REQUESTS):
+                        client.get()
+                    collector.wait_for_spans(REQUESTS)
+                    eventually(lambda: exported(hop) == REQUESTS, "all are counted as exported")
+                    self.assertEqual(dropped(hop), 0)
+                self.assertLess(len(collector.batch_sizes), REQUESTS / 4)
+                self.assertLessEqual(max(collector.batch_sizes), 64)
+
+    def test_what_waits_is_sent_before_the_end(self):
+        for protocol in ("grpc", "http/protobuf"):
+            with self.subTest(protocol=protocol), Collector() as collector:
+                endpoint = dict(self.endpoints(collector))[protocol]
+                settings = self.traced(
+                    collector, protocol, endpoint, OTEL_BSP_SCHEDULE_DELAY="3600000"
+                )
+                with Hop(**settings) as hop, http.Client(hop.http_port) as client:
+                    for _ in range(10):
+                        client.get()
+                    self.assertEqual(collector.spans(), [])
+                self.assertEqual(len(collector.spans()), 10)
+
+    def test_a_refusal_that_may_pass_is_tried_again(self):
+        for code, http_status in RETRYABLE.items():
+            for protocol in ("grpc", "http/protobuf"):
+                with self.subTest(code=code, protocol=protocol), Collector() as collector:
+                    collector.behave = refusing(code, http_status)
+                    endpoint = dict(self.endpoints(collector))[protocol]
+                    with Hop(**self.traced(collector, protocol, endpoint)) as hop:
+                        http.get(hop.http_port)
+                        eventually(lambda: collector.requests >= 1, "a first try")
+                        collector.behave = lambda: None
+                        collector.wait_for_spans(1)
+
+    def test_a_refusal_that_is_final_drops_the_batch_and_counts_it(self):
+        for code, http_status in FINAL.items():
+            for protocol in ("grpc", "http/protobuf"):
+                with self.subTest(code=code, protocol=protocol), Collector() as collector:
+                    collector.behave = refusing(code, http_status)
+                    endpoint = dict(self.endpoints(collector))[protocol]
+                    with Hop(**self.traced(collector, protocol, endpoint)) as hop:
+                        http.get(hop.http_port)
+                        eventually(lambda: dropped(hop, reason="refused") == 1, "the drop is counted")
+                        self.assertEqual(collector.requests, 1)
+
+
+class Trouble(ProgramTest):
+    """Each kind of bad collector, under load, with room for QUEUE spans."""
+
+    def run_with(self, endpoint, protocol):
+        """REQUESTS fast requests to a hop that exports to `endpoint`; all must be answered well,
+        no slower than a hop can, and every span accounted for after a clean end.
+        """
+        settings = {
+            "OTEL_TRACES_EXPORTER": "otlp",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
+            "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
+            "OTEL_BSP_SCHEDULE_DELAY": "20",
+            "OTEL_BSP_EXPORT_TIMEOUT": "1000",
+            "OTEL_BSP_MAX_QUEUE_SIZE": str(QUEUE),
+            "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "10",
+        }
+        with Hop(**settings) as hop:
+            with http.Client(hop.http_port) as client:
+                client.get()
+                resident = hop.resident_bytes()
+                self.assert_quick(client)
+                for _ in range(REQUESTS * (1 if build.is_instrumented() else 10)):
+                    self.assertEqual(client.get().status, 200)
+            self.assertLess(hop.resident_bytes() - resident, 16 << 20)
+            spans = metrics.read(hop).total("tracehop_requests_total", front="http")
+            # What is in no counter yet still waits, in the queue or in the batch on its way.
+            waiting = spans - exported(hop) - dropped(hop)
+            self.assertLessEqual(waiting, QUEUE + 10)
+            self.assertGreater(dropped(hop, reason="queue_full"), 0)
+
+    def assert_quick(self, client):
+        durations = []
+        for _ in range(REQUESTS):
+            started = time.monotonic()
+            self.assertEqual(client.get().status, 200)
+            durations.append(time.monotonic() - started)
+        # A hop answers in well under a millisecond, and every timeout above is a second.
+        self.assertLess(statistics.median(durations), 0.02)
+        self.assertLess(max(durations), 0.5)
+
+    def test_a_dead_collector(self):
+        dead = self.start(RefusingUpstream())
+        for protocol in ("grpc", "http/protobuf"):
+            with self.subTest(protocol=protocol):
+                self.run_with(f"http://127.0.0.1:{dead.port}", protocol)
+
+    def test_a_collector_that_accepts_and_says_nothing(self):
+        silent = self.start(SilentUpstream())
+        for protocol in ("grpc", "http/protobuf"):
+            with self.subTest(protocol=protocol):
+                self.run_with(f"http://127.0.0.1:{silent.port}", protocol)
+
+    def test_a_slow_collector(self):
+        over = threading.Event()
+        self.addCleanup(over.set)
+        collector = self.start(Collector(behave=lambda: over.wait(0.3)))
+        for protocol, endpoint in (
+            ("grpc", collector.grpc_endpoint), ("http/protobuf", collector.http_endpoint),
+        ):  # fmt: skip
+            with self.subTest(protocol=protocol):
+                self.run_with(endpoint, protocol)
+
+    def test_a_collector_that_refuses_for_now(self):
+        collector = self.start(Collector(behave=refusing("UNAVAILABLE", 503)))
+        for protocol, endpoint in (
+            ("grpc", collector.grpc_endpoint), ("http/protobuf", collector.http_endpoint),
+        ):  # fmt: skip
+            with self.subTest(protocol=protocol):
+                self.run_with(endpoint, protocol)
+
+    def test_a_collector_that_comes_late_gets_what_still_waits(self):
+        collector = Collector()
+        with Hop(**{**traced_to(collector), "OTEL_BSP_EXPORT_TIMEOUT": "30000"}) as hop:
+            http.get(hop.http_port)
+            with collector:
+                collector.wait_for_spans(1)
+
+    def test_spans_that_nobody_takes_are_counted_at_the_end(self):
+        dead = self.start(RefusingUpstream())
+        hop = self.hop(**{
+            "OTEL_TRACES_EXPORTER": "otlp",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{dead.port}",
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+            "OTEL_BSP_SCHEDULE_DELAY": "20",
+            "OTEL_BSP_EXPORT_TIMEOUT": "100",
+        })  # fmt: skip
+        http.get(hop.http_port)
+        eventually(lambda: dropped(hop) == 1, "the span is given up and counted")

@@ -1,0 +1,3 @@
+module tracehop/tests/peers/tools/go
+
+go 1.19
