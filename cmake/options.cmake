@@ -29,6 +29,12 @@ if(SANITIZE)
     target_link_options(project_options INTERFACE -fsanitize=${SANITIZE})
 endif()
 
+# What a fuzz target links is watched by libFuzzer too.
+if(FUZZ)
+    target_compile_options(project_options INTERFACE -fsanitize=fuzzer-no-link)
+    target_link_options(project_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
 if(COVERAGE)
     target_compile_options(project_options INTERFACE --coverage)
     target_link_options(project_options INTERFACE --coverage)
