@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+
 #include "common/base/str.h"
 
 enum log_level {
@@ -35,7 +36,7 @@ struct log_field {
 void log_configure(enum log_level level, enum log_format format);
 void log_to_descriptor(int fd);
 
-/* Adds a field to every line from now on: who is speaking. Both strings must outlive the program. */
+/* Adds a field to every line from now on: who is speaking. The strings outlive the program. */
 void log_identify(const char *key, struct str value);
 
 bool log_enabled(enum log_level level);
@@ -43,19 +44,19 @@ bool log_enabled(enum log_level level);
 void log_write(enum log_level level, const char *message, const struct log_field *fields,
                size_t n_fields);
 
-#define log_at(level, message, ...)                                                            \
-    do {                                                                                       \
-        if (log_enabled(level)) {                                                              \
-            const struct log_field fields_[] = {{0}, ##__VA_ARGS__};                           \
-            log_write(level, message, fields_ + 1, sizeof(fields_) / sizeof(fields_[0]) - 1);  \
-        }                                                                                      \
+#define log_at(level, message, ...)                                                           \
+    do {                                                                                      \
+        if (log_enabled(level)) {                                                             \
+            const struct log_field fields_[] = {{0}, ##__VA_ARGS__};                          \
+            log_write(level, message, fields_ + 1, sizeof(fields_) / sizeof(fields_[0]) - 1); \
+        }                                                                                     \
     } while (0)
 
 /* log_info("listening", log_str("address", address), log_int("port", port)); */
-#define log_error(message, ...)   log_at(LOG_ERROR, message, ##__VA_ARGS__)
+#define log_error(message, ...) log_at(LOG_ERROR, message, ##__VA_ARGS__)
 #define log_warning(message, ...) log_at(LOG_WARNING, message, ##__VA_ARGS__)
-#define log_info(message, ...)    log_at(LOG_INFO, message, ##__VA_ARGS__)
-#define log_debug(message, ...)   log_at(LOG_DEBUG, message, ##__VA_ARGS__)
+#define log_info(message, ...) log_at(LOG_INFO, message, ##__VA_ARGS__)
+#define log_debug(message, ...) log_at(LOG_DEBUG, message, ##__VA_ARGS__)
 
 static inline struct log_field log_str(const char *key, struct str value)
 {
@@ -82,7 +83,10 @@ static inline struct log_field log_bool(const char *key, bool value)
     return (struct log_field){.key = key, .kind = LOG_FIELD_BOOL, .boolean = value};
 }
 
-/* Lets one event through per `interval_ns`; a static one per place that a peer can trigger. Zero-initialise but for the interval. */
+/*
+ * Lets one event through per `interval_ns`; a static one per place that a peer can trigger.
+ * Zero-initialise but for the interval.
+ */
 struct log_limit {
     int64_t          interval_ns;
     _Atomic int64_t  next_ns;

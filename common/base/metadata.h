@@ -7,6 +7,7 @@
  */
 
 #include <stddef.h>
+
 #include "common/base/str.h"
 
 struct arena;

@@ -28,22 +28,13 @@ struct metrics *metrics_new(void)
     return metrics;
 }
 
-static void series_free(struct metrics_series *series)
-{
-    if (!series)
-        return;
-    free(series->histogram);
-    free(series);
-}
-DEFINE_CLEANUP(struct metrics_series *, series_free)
-
 static void family_free(struct metrics_family *family)
 {
     for (struct metrics_series *series = family->first, *next; series; series = next) {
         next = series->next;
-        series_free(series);
+        free(series);
     }
-    series_free(family->other);
+    free(family->other);
     pthread_mutex_destroy(&family->lock);
     free(family);
 }
@@ -96,39 +87,41 @@ static struct metrics_family *family_new(enum metrics_kind kind, const char *nam
     return family;
 }
 
-/* The values are copied to the end of the series' own memory. */
-static void copy_values(struct metrics_series *series, const struct str values[], size_t n)
+static size_t total_length(const struct str values[], size_t n)
 {
-    char *at = (char *)(series + 1);
+    size_t len = 0;
+    for (size_t i = 0; i < n; i++)
+        len += values[i].len;
+    return len;
+}
 
+static void copy_values(struct str copies[], const struct str values[], size_t n, char *to)
+{
     for (size_t i = 0; i < n; i++) {
         if (values[i].len > 0)
-            memcpy(at, values[i].at, values[i].len);
-        series->values[i] = (struct str){at, values[i].len};
-        at += values[i].len;
+            memcpy(to, values[i].at, values[i].len);
+        copies[i] = (struct str){to, values[i].len};
+        to += values[i].len;
     }
 }
 
+/* One piece of memory: the series, its histogram if it has one, and its label values. */
 static struct metrics_series *series_new(const struct metrics_family *family,
                                          const struct str             values[])
 {
-    size_t values_bytes = 0;
-    for (size_t i = 0; i < family->n_labels; i++)
-        values_bytes += values[i].len;
-
-    cleanup_with(series_free_at) struct metrics_series *series =
-        calloc(1, sizeof(*series) + values_bytes);
+    bool   is_histogram = family->kind == METRICS_HISTOGRAM;
+    size_t fixed_bytes =
+        sizeof(struct metrics_series) + (is_histogram ? sizeof(struct metrics_histogram) : 0);
+    struct metrics_series *series = calloc(1, fixed_bytes + total_length(values, family->n_labels));
     if (!series)
         return NULL;
-    copy_values(series, values, family->n_labels);
 
-    if (family->kind == METRICS_HISTOGRAM) {
-        series->histogram = calloc(1, sizeof(*series->histogram));
-        if (!series->histogram)
-            return NULL;
+    copy_values(series->values, values, family->n_labels, (char *)series + fixed_bytes);
+    if (is_histogram) {
+        series->histogram = (struct metrics_histogram *)(series + 1);
         atomic_flag_clear(&series->histogram->is_busy);
     }
-    return take(series);
+    return series;
 }
 
 struct metrics_family *metrics_family(struct metrics *metrics, enum metrics_kind kind,
@@ -268,9 +261,10 @@ static void set_exemplar(struct metrics_histogram *histogram, size_t bucket, int
     }
 }
 
-void metrics_observe_ns(struct metrics_series *series, int64_t duration_ns, struct str trace_id_hex)
+void metrics_observe_ns(struct metrics_series *histogram, int64_t duration_ns,
+                        struct str trace_id_hex)
 {
-    struct metrics_histogram *histogram = series->histogram;
+    struct metrics_histogram *h = histogram->histogram;
     size_t                    bucket = 0;
 
     if (duration_ns < 0)
@@ -278,10 +272,10 @@ void metrics_observe_ns(struct metrics_series *series, int64_t duration_ns, stru
     while (duration_ns > metrics_bucket_limits[bucket].ns)
         bucket++;
 
-    atomic_fetch_add_explicit(&histogram->counts[bucket], 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&histogram->sum_ns, (uint64_t)duration_ns, memory_order_relaxed);
+    atomic_fetch_add_explicit(&h->counts[bucket], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&h->sum_ns, (uint64_t)duration_ns, memory_order_relaxed);
     if (trace_id_hex.at)
-        set_exemplar(histogram, bucket, duration_ns, trace_id_hex);
+        set_exemplar(h, bucket, duration_ns, trace_id_hex);
 }
 
 static uint64_t histogram_count(const struct metrics_histogram *histogram)

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include "common/base/cleanup.h"
 #include "common/base/str.h"
 #include "common/base/text.h"
@@ -53,7 +54,7 @@ void metrics_add(struct metrics_series *series, uint64_t n);
 void metrics_set(struct metrics_series *gauge, int64_t value);
 void metrics_change(struct metrics_series *gauge, int64_t by);
 
-/* A duration in a histogram. `trace_id_hex` (32 digits, or absent) becomes the bucket's exemplar. */
+/* A duration in a histogram. A `trace_id_hex` (32 digits, or absent) is the bucket's exemplar. */
 void metrics_observe_ns(struct metrics_series *histogram, int64_t duration_ns,
                         struct str trace_id_hex);
 
@@ -64,7 +65,7 @@ uint64_t metrics_value(const struct metrics_series *series);
 void metrics_computed(struct metrics *metrics, enum metrics_kind kind, const char *name,
                       const char *help, double (*read)(void *context), void *context);
 
-/* Adds the process figures (process_resident_memory_bytes, process_cpu_seconds, process_open_fds, ...). */
+/* Adds the process figures: process_resident_memory_bytes, process_open_fds and their kind. */
 void metrics_add_process(struct metrics *metrics);
 
 enum metrics_format { METRICS_PROMETHEUS, METRICS_OPENMETRICS };

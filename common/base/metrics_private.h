@@ -36,25 +36,25 @@ struct metrics_histogram {
 
 struct metrics_series {
     struct metrics_series *_Atomic next;
-    struct str                values[METRICS_MAX_LABELS];
-    _Atomic uint64_t          value;     /* of a gauge: an int64_t in two's complement */
-    struct metrics_histogram *histogram; /* NULL but in a histogram */
+    struct str                     values[METRICS_MAX_LABELS];
+    _Atomic uint64_t               value;     /* of a gauge: an int64_t in two's complement */
+    struct metrics_histogram      *histogram; /* NULL but in a histogram */
 };
 
 struct metrics_family {
     struct metrics_family *_Atomic next;
-    enum metrics_kind  kind;
-    const char        *name;
-    const char        *help;
-    const char        *labels[METRICS_MAX_LABELS];
-    size_t             n_labels;
+    enum metrics_kind              kind;
+    const char                    *name;
+    const char                    *help;
+    const char                    *labels[METRICS_MAX_LABELS];
+    size_t                         n_labels;
 
     double (*read)(void *context); /* NULL: the family has series */
     void *read_context;
 
     struct metrics_series *_Atomic first;
-    struct metrics_series *other; /* when it is full; without labels: the only one */
-    _Atomic bool           is_other_shown;
+    struct metrics_series         *other; /* when it is full; without labels: the only one */
+    _Atomic bool                   is_other_shown;
 
     pthread_mutex_t lock;
     struct {
@@ -64,7 +64,7 @@ struct metrics_family {
 
 struct metrics {
     struct metrics_family *_Atomic first;
-    pthread_mutex_t lock; /* linking a family in */
+    pthread_mutex_t                lock; /* linking a family in */
 };
 
 /* Keeps exemplars still: false when somebody else has them now. */

@@ -206,7 +206,9 @@ static void add_computed(const struct page *page, const struct metrics_family *f
 {
     double value = family->read(family->read_context);
 
-    add_sample_name(page, family, NULL, counter_suffix(family), (struct str){0});
+    add(page, family->name);
+    add(page, counter_suffix(family));
+    add(page, " ");
     if (isnan(value))
         add(page, "NaN\n");
     else if (isinf(value))

@@ -51,7 +51,9 @@ static char flag_character(char c)
 {
     if (c >= 'A' && c <= 'Z')
         return (char)(c - 'A' + 'a');
-    return c == '_' ? '-' : c;
+    if (c == '_')
+        return '-';
+    return c;
 }
 
 static bool is_flag_of(const struct setting *setting, struct str name)

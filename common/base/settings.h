@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+
 #include "common/base/str.h"
 
 struct arena;
@@ -27,19 +28,19 @@ enum setting_kind {
     SETTING_INTEGER,  /* uint64_t within [min, max] */
     SETTING_DECIMAL,  /* double within [min, max] */
     SETTING_DURATION, /* int64_t nanoseconds within [min, max]; see units.h */
-    SETTING_MILLIS,   /* int64_t nanoseconds, written as a plain number of milliseconds (OTEL_BSP_*) */
+    SETTING_MILLIS,   /* int64_t nanoseconds, written as plain milliseconds (OTEL_BSP_*) */
     SETTING_BYTES,    /* uint64_t within [min, max]; see units.h */
     SETTING_LISTEN,   /* struct listen_address */
 };
 
 struct setting {
-    const char        *name;          /* the variable */
-    enum setting_kind  kind;
-    size_t             offset;        /* of the value in the program's configuration */
-    const char        *default_value; /* as a user would write it; NULL: empty text */
-    const char        *choices;       /* CHOICE: "json|text" */
-    double             min, max;      /* in the unit of the stored value; max 0: no limit */
-    const char        *help;          /* one sentence */
+    const char       *name;          /* the variable */
+    enum setting_kind kind;          /* says what is at `offset` */
+    size_t            offset;        /* of the value in the program's configuration */
+    const char       *default_value; /* as a user would write it; NULL: empty text */
+    const char       *choices;       /* CHOICE: "json|text" */
+    double            min, max;      /* in the unit of the stored value; max 0: no limit */
+    const char       *help;          /* one sentence */
 };
 
 /*

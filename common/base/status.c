@@ -42,7 +42,9 @@ static char fold(char c)
 {
     if (c >= 'a' && c <= 'z')
         return (char)(c - 'a' + 'A');
-    return c == '-' ? '_' : c;
+    if (c == '-')
+        return '_';
+    return c;
 }
 
 static bool is_named(struct str name, struct str written)

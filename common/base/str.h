@@ -17,7 +17,10 @@ struct str {
 
 /* A view of a string literal; also a constant initialiser. */
 #define STR(literal) ((struct str){.at = "" literal, .len = sizeof(literal) - 1})
-#define STR_INIT(literal) {.at = "" literal, .len = sizeof(literal) - 1}
+#define STR_INIT(literal)                            \
+    {                                                \
+        .at = "" literal, .len = sizeof(literal) - 1 \
+    }
 
 /* For printf: "%.*s". */
 #define STR_ARGS(s) (int)(s).len, (s).at

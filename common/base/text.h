@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include "common/base/str.h"
 
 struct arena;
@@ -46,7 +47,10 @@ void text_add_format(struct text *text, const char *format, ...)
 /* As a quoted JSON string (RFC 8259). Bytes that are not UTF-8 become U+FFFD. */
 void text_add_json(struct text *text, struct str s);
 
-/* With & < > " ' as entities, safe in HTML text and in quoted attributes. Bytes that are not UTF-8 become U+FFFD. */
+/*
+ * With & < > " ' as entities, safe in HTML text and in quoted attributes. Bytes that are not
+ * UTF-8 become U+FFFD.
+ */
 void text_add_html(struct text *text, struct str s);
 
 /* As UTF-8: bytes that are not become U+FFFD. */

@@ -5,6 +5,7 @@
  */
 
 #include <stdint.h>
+
 #include "common/base/str.h"
 #include "common/base/text.h"
 

@@ -114,7 +114,8 @@ static const char *parse_ipv6(struct str authority, struct uri *uri, struct str 
 
     uri->host = host;
     uri->is_ipv6 = true;
-    *ret_port = str_is_empty(after) ? (struct str){0} : (struct str){after.at + 1, after.len - 1};
+    if (!str_is_empty(after))
+        *ret_port = (struct str){after.at + 1, after.len - 1};
     return NULL;
 }
 

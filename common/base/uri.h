@@ -7,21 +7,25 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+
 #include "common/base/str.h"
 
 enum uri_scheme { URI_GRPC, URI_GRPCS, URI_HTTP, URI_HTTPS };
 
 /* Views into the text that was parsed. */
 struct uri {
+    struct str      text; /* all of it */
+    struct str      host; /* without brackets */
+    struct str      path; /* with query; "/" when absent */
     enum uri_scheme scheme;
-    struct str      text;   /* all of it */
-    struct str      host;   /* without brackets */
-    uint16_t        port;   /* from the scheme when the text has none: 80, 443 */
-    struct str      path;   /* with query; "/" when absent */
+    uint16_t        port; /* from the scheme when the text has none: 80, 443 */
     bool            is_ipv6;
 };
 
-/* 0, or -EINVAL with `*ret_reason` saying what is wrong (a constant string; it may be NULL to ask for none). */
+/*
+ * 0, or -EINVAL with `*ret_reason` saying what is wrong (a constant string; it may be NULL to ask
+ * for none).
+ */
 int uri_parse(struct str text, struct uri *ret_uri, const char **ret_reason);
 
 /*

@@ -26,7 +26,7 @@ static void pieces_do_not_overlap(void **state)
 {
     (void)state;
     enum { PIECES = 200, SIZE = 333 };
-    cleanup_with(arena_free_at) struct arena *arena = arena_new(PIECES * (SIZE + 16));
+    cleanup_with(arena_free_at) struct arena *arena = arena_new((size_t)PIECES * (SIZE + 16));
     char                                     *pieces[PIECES];
 
     for (int i = 0; i < PIECES; i++) {

@@ -251,7 +251,9 @@ static void a_value_is_not_shortened_within_a_character(void **state)
 {
     char value[1026];
     memset(value, 'v', sizeof(value));
-    memcpy(value + 1022, "\xE2\x82\xAC", 3);
+    value[1022] = '\xE2';
+    value[1023] = '\x82';
+    value[1024] = '\xAC';
 
     log_info("euro", log_str("value", (struct str){value, sizeof(value)}));
     assert_true(str_ends_with(read_output(*state), STR("vvv\",\"is_cut\":true}\n")));

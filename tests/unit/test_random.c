@@ -33,7 +33,7 @@ static void ids_differ_within_and_between_threads(void **state)
         pthread_join(threads[i], NULL);
 
     uint64_t *all = &ids[0][0];
-    qsort(all, THREADS * IDS, sizeof(*all), compare);
+    qsort(all, (size_t)THREADS * IDS, sizeof(*all), compare);
     assert_true(all[0] != 0);
     for (int i = 1; i < THREADS * IDS; i++)
         assert_true(all[i] != all[i - 1]);
