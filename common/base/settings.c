@@ -83,37 +83,34 @@ static bool has_setting(const struct reading *reading, struct str flag)
     return false;
 }
 
-static void add_quoted(struct text *text, const char *value)
+static void add_quoted(struct text *text, struct str s)
 {
-    size_t len = strlen(value);
-    bool   is_long = len > MAX_SHOWN_BYTES;
+    bool is_long = s.len > MAX_SHOWN_BYTES;
 
-    text_add_json(text, (struct str){value, is_long ? MAX_SHOWN_BYTES : len});
+    text_add_json(text, (struct str){s.at, is_long ? MAX_SHOWN_BYTES : s.len});
     text_add(text, is_long ? STR("...") : STR(""));
+}
+
+static int complain_argument(struct reading *reading, struct str argument, struct str complaint)
+{
+    add_quoted(&reading->error, argument);
+    text_add(&reading->error, complaint);
+    return -EINVAL;
 }
 
 static int check_argument(struct reading *reading, const char *whole,
                           const struct argument *argument)
 {
-    struct text *error = &reading->error;
+    if (!argument->name.at)
+        return complain_argument(reading, str_from(whole),
+                                 STR(": settings are given as --name VALUE; --help lists them"));
 
-    if (!argument->name.at) {
-        add_quoted(error, whole);
-        text_add(error, STR(": settings are given as --name VALUE; --help lists them"));
-        return -EINVAL;
-    }
-    if (!has_setting(reading, argument->name)) {
-        text_add(error, STR("--"));
-        text_add_utf8(error, argument->name);
-        text_add(error, STR(": there is no such setting; --help lists them"));
-        return -EINVAL;
-    }
-    if (!argument->value) {
-        text_add(error, STR("--"));
-        text_add_utf8(error, argument->name);
-        text_add(error, STR(": its value is missing"));
-        return -EINVAL;
-    }
+    struct str flag = {whole, strlen("--") + argument->name.len};
+    if (!has_setting(reading, argument->name))
+        return complain_argument(reading, flag,
+                                 STR(": there is no such setting; --help lists them"));
+    if (!argument->value)
+        return complain_argument(reading, flag, STR(": its value is missing"));
     return 0;
 }
 
@@ -173,7 +170,7 @@ static void complain(struct reading *reading, const struct setting *setting, str
     else
         text_add(&reading->error, str_from(setting->name));
     text_add(&reading->error, STR(": "));
-    add_quoted(&reading->error, given.value);
+    add_quoted(&reading->error, str_from(given.value));
 }
 
 static int complain_form(struct reading *reading, const struct setting *setting, struct given given)

@@ -195,23 +195,27 @@ static void wrong_arguments_are_named(void **state)
     struct trial *trial = *state;
 
     assert_int_equal(READ(trial, "--no-such", "x"), -EINVAL);
-    assert_string_equal(trial->error, "--no-such: there is no such setting; --help lists them");
+    assert_string_equal(trial->error, "\"--no-such\": there is no such setting; --help lists them");
     assert_int_equal(READ(trial, "--ROLE", "x"), -EINVAL);
-    assert_string_equal(trial->error, "--ROLE: there is no such setting; --help lists them");
+    assert_string_equal(trial->error, "\"--ROLE\": there is no such setting; --help lists them");
     assert_int_equal(READ(trial, "--http_listen", "x"), -EINVAL);
-    assert_string_equal(trial->error, "--http_listen: there is no such setting; --help lists them");
+    assert_string_equal(trial->error,
+                        "\"--http_listen\": there is no such setting; --help lists them");
     assert_int_equal(READ(trial, "--role"), -EINVAL);
-    assert_string_equal(trial->error, "--role: its value is missing");
+    assert_string_equal(trial->error, "\"--role\": its value is missing");
     assert_int_equal(READ(trial, "--role", "--ratio", "1"), -EINVAL);
-    assert_string_equal(trial->error, "--role: its value is missing");
+    assert_string_equal(trial->error, "\"--role\": its value is missing");
     assert_int_equal(READ(trial, "--role", "a", "b"), -EINVAL);
     assert_string_equal(trial->error,
                         "\"b\": settings are given as --name VALUE; --help lists them");
     assert_int_equal(READ(trial, "-r", "b"), -EINVAL);
     assert_string_equal(trial->error,
                         "\"-r\": settings are given as --name VALUE; --help lists them");
+    assert_int_equal(READ(trial, "--no\x1B=x"), -EINVAL);
+    assert_string_equal(trial->error,
+                        "\"--no\\u001b\": there is no such setting; --help lists them");
     assert_int_equal(READ(trial, "--"), -EINVAL);
-    assert_string_equal(trial->error, "--: there is no such setting; --help lists them");
+    assert_string_equal(trial->error, "\"--\": there is no such setting; --help lists them");
 }
 
 struct bad_value {
@@ -304,7 +308,7 @@ static void a_short_error_buffer_holds_the_beginning(void **state)
     assert_int_equal(settings_read(table, ARRAY_LENGTH(table), &trial->config, 2, argv, look_up,
                                    trial->arena, error, sizeof(error)),
                      -EINVAL);
-    assert_string_equal(error, "--nonse");
+    assert_string_equal(error, "\"--nons");
 }
 
 static void limits_are_within(void **state)
