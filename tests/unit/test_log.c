@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/base/cleanup.h"
@@ -95,6 +96,18 @@ static void a_json_line_has_time_level_message_identity_and_fields(void **state)
                STR("\",\"level\":\"info\",\"message\":\"listening\",\"service\":\"hop-prod\","
                    "\"address\":\"[::]:80\",\"port\":-80,\"ratio\":0.25,\"is_ready\":true,"
                    "\"none\":\"\"}\n"));
+}
+
+static void the_time_is_now_in_utc(void **state)
+{
+    char      start[] = "{\"time\":\"yyyy-mm-ddThh:mm:ss";
+    time_t    before = time(NULL);
+    struct tm tm = {0};
+
+    log_info("x");
+    memcpy(start, read_output(*state).at, sizeof(start) - 1);
+    assert_non_null(strptime(start, "{\"time\":\"%Y-%m-%dT%H:%M:%S", &tm));
+    assert_in_range(timegm(&tm), before, time(NULL));
 }
 
 static void a_line_may_have_no_fields(void **state)
@@ -373,6 +386,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         log_test(a_json_line_has_time_level_message_identity_and_fields),
+        log_test(the_time_is_now_in_utc),
         log_test(a_line_may_have_no_fields),
         log_test(json_is_escaped_everywhere),
         log_test(numbers_that_json_does_not_know_are_null),
