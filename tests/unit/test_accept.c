@@ -73,6 +73,16 @@ static void a_closer_range_overrules_a_wider_one(void **state)
     assert_negotiations(cases, ARRAY_LENGTH(cases));
 }
 
+static void of_two_sayings_about_the_same_the_kinder_counts(void **state)
+{
+    (void)state;
+    static const struct negotiation cases[] = {
+        {"text/html;q=0.9, text/html;q=0.1, application/json;q=0.5", FORM_HTML},
+        {"text/html;q=0.1, text/html;q=0.9, application/json;q=0.5", FORM_HTML},
+    };
+    assert_negotiations(cases, ARRAY_LENGTH(cases));
+}
+
 static void of_equal_qualities_the_closer_range_wins(void **state)
 {
     (void)state;
@@ -200,6 +210,7 @@ int main(void)
         cmocka_unit_test(well_known_clients_get_what_they_like),
         cmocka_unit_test(the_highest_quality_wins),
         cmocka_unit_test(a_closer_range_overrules_a_wider_one),
+        cmocka_unit_test(of_two_sayings_about_the_same_the_kinder_counts),
         cmocka_unit_test(of_equal_qualities_the_closer_range_wins),
         cmocka_unit_test(of_equals_text_comes_before_json_before_html),
         cmocka_unit_test(case_blanks_and_empty_elements_do_not_matter),

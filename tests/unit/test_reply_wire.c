@@ -201,6 +201,17 @@ static void texts_are_made_utf8_on_the_way_out(void **state)
     expect_str(decoded->role, STR("a\0b"));
 }
 
+static void a_text_may_grow_when_it_is_made_utf8(void **state)
+{
+    char bytes[2000];
+    memset(bytes, 0xFF, sizeof(bytes));
+    struct reply reply = {.name = {bytes, sizeof(bytes)}};
+
+    struct reply *decoded = reply_decode(reply_encode(&reply, *state), *state);
+    assert_non_null(decoded);
+    assert_int_equal(decoded->name.len, 3 * sizeof(bytes));
+}
+
 static void texts_are_made_utf8_on_the_way_in(void **state)
 {
     struct reply *decoded = reply_decode(STR("\x0A\x03x\xFFy"), *state);
@@ -308,6 +319,7 @@ static void a_failure_with_a_code_that_is_none_is_unknown(void **state)
 {
     static const struct str failures[] = {
         STR_INIT("\x4A\x02\x2A\x00"),
+        STR_INIT("\x4A\x04\x2A\x02\x08\x00"),
         STR_INIT("\x4A\x04\x2A\x02\x08\x11"),
         STR_INIT("\x4A\x08\x2A\x06\x08\xFF\xFF\xFF\xFF\x0F"),
     };
@@ -437,6 +449,7 @@ int main(void)
         with_arena(the_generated_code_finds_failures_and_cut_bodies),
         with_arena(a_tree_outlives_the_bytes_it_was_read_from),
         with_arena(texts_are_made_utf8_on_the_way_out),
+        with_arena(a_text_may_grow_when_it_is_made_utf8),
         with_arena(texts_are_made_utf8_on_the_way_in),
         with_arena(a_body_that_looks_like_protobuf_is_a_text_like_any_other),
         with_arena(the_deepest_chain_is_read_and_a_deeper_one_refused),
