@@ -218,6 +218,19 @@ static void a_long_value_is_shortened_and_the_line_says_so(void **state)
     assert_in_range(line.len, 1024, 1200);
 }
 
+static void a_long_message_is_shortened_and_the_line_says_so(void **state)
+{
+    char message[1000];
+    memset(message, 'm', sizeof(message) - 1);
+    message[sizeof(message) - 1] = '\0';
+
+    log_write(LOG_INFO, message, NULL, 0);
+    struct str line = read_output(*state);
+    assert_true(is_flat_json(line));
+    assert_true(str_ends_with(line, STR(",\"is_cut\":true}\n")));
+    assert_in_range(line.len, 512, 700);
+}
+
 static void a_line_is_whole_whatever_is_in_it(void **state)
 {
     static const char fills[] = {'v', '\x01', '"', '\xFF', '\xE2'};
@@ -396,6 +409,7 @@ int main(void)
         log_test(what_is_below_the_level_is_not_written),
         log_test(fields_below_the_level_are_not_evaluated),
         log_test(a_long_value_is_shortened_and_the_line_says_so),
+        log_test(a_long_message_is_shortened_and_the_line_says_so),
         log_test(a_line_is_whole_whatever_is_in_it),
         log_test(a_long_text_line_ends_with_its_newline),
         log_test(a_value_is_not_shortened_within_a_character),

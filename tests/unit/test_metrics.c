@@ -379,6 +379,7 @@ struct load {
     struct metrics_family *family;
     struct metrics_series *gauge;
     struct metrics_series *histogram;
+    pthread_barrier_t     *start;
     char                   digit;
 };
 
@@ -388,6 +389,7 @@ static void *add_load(void *argument)
     char               trace_id[32];
 
     memset(trace_id, load->digit, sizeof(trace_id));
+    pthread_barrier_wait(load->start);
     for (int i = 0; i < ROUNDS; i++) {
         char front[] = {(char)('0' + i % COMBINATIONS), '\0'};
         metrics_add(series_of(load->family, front, "OK"), 1);
@@ -431,15 +433,18 @@ static void threads_write_while_pages_are_made(void **state)
     struct metrics_series *h = metrics_single(metrics, METRICS_HISTOGRAM, "d_seconds", "D.");
     struct load            loads[THREADS];
     pthread_t              threads[THREADS];
+    pthread_barrier_t      start;
 
+    assert_int_equal(pthread_barrier_init(&start, NULL, THREADS), 0);
     for (int i = 0; i < THREADS; i++) {
-        loads[i] = (struct load){family, gauge, h, (char)('a' + i)};
+        loads[i] = (struct load){family, gauge, h, &start, (char)('a' + i)};
         assert_int_equal(pthread_create(&threads[i], NULL, add_load, &loads[i]), 0);
     }
     for (int i = 0; i < 20; i++)
         check_page(metrics);
     for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
+    pthread_barrier_destroy(&start);
 
     for (int i = 0; i < COMBINATIONS; i++) {
         char front[] = {(char)('0' + i), '\0'};

@@ -106,6 +106,8 @@ static void a_format_needs_one_byte_more_in_a_buffer(void **state)
     text_add_format(&text, "%d", 1234);
     assert_true(text.is_cut);
     expect_str(text_view(&text), STR("123"));
+    text_add_char(&text, '5');
+    expect_str(text_view(&text), STR("123"));
     assert_int_equal(buffer[4], '#');
 }
 

@@ -160,6 +160,17 @@ static void names_have_the_length_that_dns_allows(void **state)
     assert_false(uri_is_host((struct str){name, 255}));
 }
 
+static void nothing_beyond_the_end_is_read(void **state)
+{
+    (void)state;
+    static const char text[] = "http://a:80/%2f";
+    struct uri        uri;
+
+    assert_int_equal(uri_parse((struct str){text, strlen("http://a:80/%2")}, &uri, NULL), -EINVAL);
+    assert_int_equal(uri_parse((struct str){text, strlen("http://a:8")}, &uri, NULL), 0);
+    assert_int_equal(uri.port, 8);
+}
+
 static void the_reason_may_be_left_out(void **state)
 {
     (void)state;
@@ -244,6 +255,7 @@ int main(void)
         cmocka_unit_test(an_ipv6_address_comes_without_its_brackets),
         cmocka_unit_test(bad_uris_are_refused_with_a_reason),
         cmocka_unit_test(names_have_the_length_that_dns_allows),
+        cmocka_unit_test(nothing_beyond_the_end_is_read),
         cmocka_unit_test(the_reason_may_be_left_out),
         cmocka_unit_test(later_addresses_of_a_peer_take_the_first_ones_scheme),
         cmocka_unit_test(one_address_is_a_list_too),
