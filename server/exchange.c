@@ -4,174 +4,7 @@
 
 #include "common/base/arena.h"
 #include "common/base/log.h"
-#include "common/edge/rpc_server.h"
-
-/* The child spans of WORK=fibonacci, which outlast the sleep. */
-struct work_spans {
-    struct span all, sleep;
-};
-
-struct exchange {
-    struct exchange_request request;
-    struct rpc_worker      *worker;
-    struct hop_worker      *uncalled_on; /* whose list it is on; NULL: none */
-    struct exchange        *next, *previous;
-    struct span             span;
-    struct chain_decision   decision;
-    struct exchange_result  result;
-    struct failure          failure;
-    char                    trace_id[TRACE_ID_HEX_LENGTH];
-
-    struct metadata       forwarded;
-    struct upstream_call *calls;
-    size_t                n_calls;
-    size_t                n_started, n_ended;
-    struct work_spans    *work;
-
-    struct rpc_timer timer;
-    void (*after_wait)(struct exchange *exchange);
-    bool is_cancel_watched;
-    bool is_cancelled;
-};
-
-static enum failure_policy failure_policy(const struct exchange *exchange)
-{
-    return (enum failure_policy)exchange->request.hop->config->settings.on_upstream_failure;
-}
-
-static int64_t realtime_ns(const struct exchange *exchange, int64_t monotonic_ns)
-{
-    return instant_realtime_ns(exchange->request.arrival, monotonic_ns);
-}
-
-static void describe_request(struct exchange *exchange)
-{
-    const struct exchange_request *request = &exchange->request;
-    struct span                   *span = &exchange->span;
-
-    if (request->front == FRONT_GRPC) {
-        span_set_str(span, STR("rpc.system"), STR("grpc"));
-        span_set_str(span, STR("rpc.service"), STR("tracehop.v1.Hop"));
-        span_set_str(span, STR("rpc.method"), STR("Call"));
-    } else {
-        span_set_str(span, STR("http.request.method"), request->method);
-        span_set_str(span, STR("http.route"), request->path);
-        span_set_str(span, STR("url.path"), request->path);
-        span_set_str(span, STR("url.scheme"), STR("http"));
-    }
-    span_set_int(span, STR("tracehop.attempt"), exchange->result.reply.attempt);
-}
-
-static struct str span_name(const struct exchange_request *request)
-{
-    if (request->front == FRONT_GRPC)
-        return STR("tracehop.v1.Hop/Call");
-    return request->kind == EXCHANGE_TIME ? STR("GET /time") : STR("GET /");
-}
-
-static void begin_span(struct exchange *exchange)
-{
-    const struct exchange_request *request = &exchange->request;
-    struct reply                  *reply = &exchange->result.reply;
-
-    tracer_begin_server(request->hop->tracer, &exchange->span, span_name(request), request->headers,
-                        request->arrival.realtime_ns);
-    if (!trace_id_is_zero(&exchange->span.context.trace_id))
-        reply->trace_id = trace_id_format(&exchange->span.context.trace_id, exchange->trace_id);
-    describe_request(exchange);
-}
-
-/* Retries repeat the caller's mark; at the edge, the request id that the gateway made. */
-static uint32_t count_attempt(const struct exchange_request *request)
-{
-    struct str call = metadata_find(request->headers, STR("x-tracehop-call"));
-    uint32_t   counted = 1;
-
-    if (str_is_empty(call))
-        call = metadata_find(request->headers, STR("x-request-id"));
-    if (!str_is_empty(call))
-        counted = attempts_count(request->hop->attempts, call, request->arrival.monotonic_ns);
-    return chain_attempt(counted, metadata_find(request->headers, STR("x-envoy-attempt-count")));
-}
-
-static void decide(struct exchange *exchange)
-{
-    const struct exchange_request *request = &exchange->request;
-    const struct server_settings  *settings = &request->hop->config->settings;
-    struct str                     fail = metadata_find(request->headers, STR("fail"));
-    struct str                     delay = metadata_find(request->headers, STR("delay"));
-    struct fault_plan              plan;
-    if (str_is_empty(fail) && str_is_empty(delay))
-        return;
-
-    fault_plan_parse(fail, delay, &plan);
-    exchange->decision = chain_decide(&(struct chain_input){
-        .faults = &plan,
-        .role = settings->role,
-        .version = settings->version,
-        .attempt = exchange->result.reply.attempt,
-        .fail_draw = hop_draw(request->hop),
-        .delay_draw = hop_draw(request->hop),
-    });
-    exchange->result.warning = fault_plan_warning(&plan, request->arena);
-    metrics_add(request->hop->metrics.ignored_faults, plan.n_bad);
-}
-
-static void warn_of_bad_items(const struct exchange *exchange)
-{
-    static struct log_limit limit = {.interval_ns = 10LL * NS_PER_S};
-    uint64_t                suppressed;
-
-    if (str_is_empty(exchange->result.warning) ||
-        !log_limit_allows(&limit, exchange->request.arrival.monotonic_ns, &suppressed))
-        return;
-    log_warning("a fault header has items that cannot be parsed; they are ignored",
-                log_str("warning", exchange->result.warning),
-                log_int("suppressed", (int64_t)suppressed));
-}
-
-static struct str trace_url(const struct exchange *exchange)
-{
-    static const struct str placeholder = STR_INIT("{trace_id}");
-    struct str              pattern = exchange->request.hop->config->settings.trace_url;
-    struct str              trace_id = exchange->result.reply.trace_id;
-    const char             *hole;
-    if (str_is_empty(pattern) || str_is_empty(trace_id))
-        return STR("");
-
-    hole = memmem(pattern.at, pattern.len, placeholder.at, placeholder.len);
-    if (!hole)
-        return pattern;
-
-    struct str before = {.at = pattern.at, .len = (size_t)(hole - pattern.at)};
-    struct str after = {.at = hole + placeholder.len,
-                        .len = pattern.len - before.len - placeholder.len};
-    return arena_format(exchange->request.arena, "%.*s%.*s%.*s", STR_ARGS(before),
-                        STR_ARGS(trace_id), STR_ARGS(after));
-}
-
-struct exchange *exchange_prepare(const struct exchange_request *request)
-{
-    const struct server_config *config = request->hop->config;
-    struct exchange            *exchange = arena_zalloc(request->arena, sizeof(*exchange));
-    if (!exchange)
-        return NULL;
-
-    exchange->request = *request;
-    exchange->result.http_code = 200;
-    exchange->result.reply = (struct reply){
-        .role = config->settings.role,
-        .version = config->settings.version,
-        .name = config->name,
-        .instance = config->instance,
-        .attempt = count_attempt(request),
-    };
-    begin_span(exchange);
-    decide(exchange);
-    warn_of_bad_items(exchange);
-    exchange->result.trace_url = trace_url(exchange);
-    return exchange;
-}
+#include "server/exchange_private.h"
 
 bool exchange_needs_worker(const struct exchange *exchange)
 {
@@ -207,7 +40,7 @@ static void end_span(struct exchange *exchange, int64_t end_ns)
         span_set_str(span, STR("error.type"), status_name(status));
     if (is_error)
         span_set_error(span, result->failure->message);
-    tracer_end(exchange->request.hop->tracer, span, realtime_ns(exchange, end_ns));
+    tracer_end(exchange->request.hop->tracer, span, exchange_realtime_ns(exchange, end_ns));
 }
 
 static void log_request(const struct exchange *exchange, enum status status)
@@ -247,7 +80,7 @@ static void list_remove(struct exchange *exchange)
         exchange->next->previous = exchange->previous;
 }
 
-static void end(struct exchange *exchange)
+void exchange_end(struct exchange *exchange)
 {
     struct exchange_request *request = &exchange->request;
     struct exchange_result  *result = &exchange->result;
@@ -266,27 +99,19 @@ static void end(struct exchange *exchange)
     request->done(exchange, request->context); /* the exchange is gone */
 }
 
-static void fail(struct exchange *exchange, const struct failure *failure, int http_code)
+void exchange_fail(struct exchange *exchange, const struct failure *failure)
 {
     exchange->failure = *failure;
     exchange->failure.partial = &exchange->result.reply;
     exchange->result.failure = &exchange->failure;
-    exchange->result.http_code = http_code;
+    exchange->result.http_code = status_to_http(failure->status);
 }
 
-/* This hop's own failure. */
-static void fail_here(struct exchange *exchange, enum status status, struct str message)
+void exchange_fail_here(struct exchange *exchange, enum status status, struct str message)
 {
-    fail(exchange,
-         &(struct failure){
-             .status = status, .message = message, .hop = exchange->request.hop->config->name},
-         status_to_http(status));
-}
-
-static void cancel_calls(struct exchange *exchange)
-{
-    for (size_t i = 0; i < exchange->n_started; i++)
-        upstream_call_cancel(&exchange->calls[i]);
+    exchange_fail(exchange, &(struct failure){.status = status,
+                                              .message = message,
+                                              .hop = exchange->request.hop->config->name});
 }
 
 /* The exchange may end inside. */
@@ -299,12 +124,12 @@ static void cancel(void *context)
         rpc_worker_disarm(exchange->worker, &exchange->timer);
         exchange->after_wait(exchange);
     } else {
-        cancel_calls(exchange);
+        exchange_cancel_calls(exchange);
     }
 }
 
 /* Comes last in a step: when the caller is gone already, the exchange ends inside. */
-static void watch_for_cancel(struct exchange *exchange)
+void exchange_watch_for_cancel(struct exchange *exchange)
 {
     if (!exchange->request.caller || exchange->is_cancel_watched)
         return;
@@ -321,8 +146,8 @@ static void wait_is_over(struct rpc_timer *timer)
 }
 
 /* Goes on with `next` after `wait_ns`, at the deadline, or when the caller is gone. */
-static void wait_for(struct exchange *exchange, int64_t wait_ns,
-                     void (*next)(struct exchange *exchange))
+void exchange_wait(struct exchange *exchange, int64_t wait_ns,
+                   void (*next)(struct exchange *exchange))
 {
     int64_t due_ns = clock_monotonic_ns() + wait_ns;
     if (due_ns > exchange->request.deadline_ns)
@@ -331,193 +156,19 @@ static void wait_for(struct exchange *exchange, int64_t wait_ns,
     exchange->after_wait = next;
     exchange->timer.run = wait_is_over;
     rpc_worker_arm(exchange->worker, &exchange->timer, due_ns);
-    watch_for_cancel(exchange);
+    exchange_watch_for_cancel(exchange);
 }
 
 /* Whether there is any point in going on; if not, the exchange has failed. */
-static bool goes_on(struct exchange *exchange)
+bool exchange_goes_on(struct exchange *exchange)
 {
     if (exchange->is_cancelled)
-        fail_here(exchange, STATUS_CANCELLED,
-                  STR("cancelled: the caller is gone, or this hop shuts down"));
+        exchange_fail_here(exchange, STATUS_CANCELLED,
+                           STR("cancelled: the caller is gone, or this hop shuts down"));
     else if (exchange->request.deadline_ns != NEVER_NS &&
              clock_monotonic_ns() >= exchange->request.deadline_ns)
-        fail_here(exchange, STATUS_DEADLINE_EXCEEDED, STR("the caller's deadline passed"));
+        exchange_fail_here(exchange, STATUS_DEADLINE_EXCEEDED, STR("the caller's deadline passed"));
     return !exchange->result.failure;
-}
-
-static void gather(struct exchange *exchange)
-{
-    struct reply           *reply = &exchange->result.reply;
-    struct upstream_result *results =
-        arena_alloc(exchange->request.arena, exchange->n_started * sizeof(*results));
-    if (!results) {
-        fail_here(exchange, STATUS_RESOURCE_EXHAUSTED, STR("out of memory for this request"));
-        return;
-    }
-
-    for (size_t i = 0; i < exchange->n_started; i++)
-        results[i] = exchange->calls[i].result;
-    reply->upstreams = results;
-    reply->n_upstreams = exchange->n_started;
-
-    const struct failure *failure =
-        chain_failure(results, reply->n_upstreams, failure_policy(exchange));
-    if (exchange->is_cancelled)
-        fail_here(exchange, STATUS_CANCELLED,
-                  STR("cancelled: the caller is gone, or this hop shuts down"));
-    else if (failure)
-        fail(exchange, failure, status_to_http(failure->status));
-}
-
-static void call_next(struct exchange *exchange);
-
-static void call_ended(struct upstream_call *call)
-{
-    struct exchange *exchange = call->context;
-
-    exchange->n_ended++;
-    call_next(exchange);
-}
-
-static void start_call(struct exchange *exchange)
-{
-    const struct exchange_request *request = &exchange->request;
-    struct hop                    *hop = request->hop;
-    size_t                         number = exchange->n_started++;
-    struct upstream_call          *call = &exchange->calls[number];
-    int64_t deadline_ns = clock_monotonic_ns() + hop->config->settings.upstream_timeout_ns;
-
-    *call = (struct upstream_call){
-        .hop = hop,
-        .upstream = &hop->upstreams[number],
-        .worker = exchange->worker,
-        .arena = request->arena,
-        .caller = request->caller,
-        .parent = &exchange->span,
-        .headers = &exchange->forwarded,
-        .anchor = request->arrival,
-        .deadline_ns = deadline_ns < request->deadline_ns ? deadline_ns : request->deadline_ns,
-        .done = call_ended,
-        .context = exchange,
-    };
-    if (!upstream_call_start(call))
-        exchange->n_ended++;
-}
-
-/* A failure that will fail this hop makes the calls after it pointless. */
-static bool has_failed(const struct exchange *exchange)
-{
-    for (size_t i = 0; i < exchange->n_ended; i++) {
-        if (chain_failure(&exchange->calls[i].result, 1, failure_policy(exchange)))
-            return true;
-    }
-    return false;
-}
-
-static bool may_start_another(const struct exchange *exchange)
-{
-    const struct hop *hop = exchange->request.hop;
-
-    if (exchange->n_started == exchange->n_calls || exchange->is_cancelled)
-        return false;
-    if (hop->config->settings.upstream_order == UPSTREAM_PARALLEL)
-        return true;
-    return exchange->n_ended == exchange->n_started && !has_failed(exchange);
-}
-
-/* The core cancels gRPC calls together with their parent; for the others somebody must watch. */
-static bool has_calls_to_cancel(const struct exchange *exchange)
-{
-    for (size_t i = 0; i < exchange->n_calls; i++) {
-        if (!exchange->request.hop->upstreams[i].peer)
-            return true;
-    }
-    return false;
-}
-
-static void call_next(struct exchange *exchange)
-{
-    while (may_start_another(exchange))
-        start_call(exchange);
-
-    if (exchange->n_ended == exchange->n_started) {
-        gather(exchange);
-        end(exchange);
-    } else if (has_calls_to_cancel(exchange)) {
-        watch_for_cancel(exchange);
-    }
-}
-
-static void call_upstreams(struct exchange *exchange)
-{
-    const struct exchange_request *request = &exchange->request;
-    struct hop                    *hop = request->hop;
-    if (!goes_on(exchange) || request->kind == EXCHANGE_TIME || hop->n_upstreams == 0) {
-        end(exchange);
-        return;
-    }
-
-    exchange->calls = arena_alloc(request->arena, hop->n_upstreams * sizeof(*exchange->calls));
-    if (!exchange->calls || forward_headers(&hop->config->forward, request->headers,
-                                            &exchange->forwarded, request->arena) < 0) {
-        fail_here(exchange, STATUS_RESOURCE_EXHAUSTED, STR("out of memory for this request"));
-        end(exchange);
-        return;
-    }
-    exchange->n_calls = hop->n_upstreams;
-    call_next(exchange);
-}
-
-static void end_work(struct exchange *exchange)
-{
-    struct tracer *tracer = exchange->request.hop->tracer;
-    int64_t        now_ns = clock_monotonic_ns();
-    int64_t        slept_ns = realtime_ns(exchange, now_ns) - exchange->work->sleep.start_ns;
-
-    exchange->result.reply.work.slept_us = (uint64_t)(slept_ns / NS_PER_US);
-    tracer_end(tracer, &exchange->work->sleep, realtime_ns(exchange, now_ns));
-    tracer_end(tracer, &exchange->work->all, realtime_ns(exchange, now_ns));
-    call_upstreams(exchange);
-}
-
-static void compute(struct exchange *exchange, uint32_t index)
-{
-    struct tracer      *tracer = exchange->request.hop->tracer;
-    struct work_report *report = &exchange->result.reply.work;
-    struct span         span;
-
-    tracer_begin_child(tracer, &span, SPAN_INTERNAL, STR("Fibonacci Calculation"),
-                       &exchange->work->all, realtime_ns(exchange, clock_monotonic_ns()));
-    *report = (struct work_report){
-        .is_done = true, .fibonacci_index = index, .fibonacci = fibonacci(index)};
-    report->is_odd = report->fibonacci % 2 == 1;
-    metrics_add(exchange->request.hop->metrics.fibonacci_calls, 1);
-    span_set_int(&span, STR("tracehop.fibonacci.index"), index);
-    tracer_end(tracer, &span, realtime_ns(exchange, clock_monotonic_ns()));
-    span_set_bool(&exchange->work->all, STR("tracehop.fibonacci.odd"), report->is_odd);
-}
-
-static void work(struct exchange *exchange)
-{
-    struct hop                   *hop = exchange->request.hop;
-    const struct server_settings *settings = &hop->config->settings;
-    struct work_plan              plan = work_plan((uint32_t)settings->work_fibonacci_max,
-                                                   settings->work_sleep_max_ns, hop_draw(hop), hop_draw(hop));
-
-    exchange->work = arena_alloc(exchange->request.arena, sizeof(*exchange->work));
-    if (!exchange->work) {
-        fail_here(exchange, STATUS_RESOURCE_EXHAUSTED, STR("out of memory for this request"));
-        end(exchange);
-        return;
-    }
-    tracer_begin_child(hop->tracer, &exchange->work->all, SPAN_INTERNAL,
-                       STR("Fibonacci Odd Or Even"), &exchange->span,
-                       realtime_ns(exchange, clock_monotonic_ns()));
-    compute(exchange, plan.fibonacci_index);
-    tracer_begin_child(hop->tracer, &exchange->work->sleep, SPAN_INTERNAL, STR("Sleep"),
-                       &exchange->work->all, realtime_ns(exchange, clock_monotonic_ns()));
-    wait_for(exchange, plan.sleep_ns, end_work);
 }
 
 static void fail_as_asked(struct exchange *exchange)
@@ -529,7 +180,7 @@ static void fail_as_asked(struct exchange *exchange)
 
     metrics_add(exchange->request.hop->metrics.fails, 1);
     span_set_str(&exchange->span, STR("tracehop.fault"), STR("fail"));
-    fail_here(exchange, decision->failure.status, message);
+    exchange_fail_here(exchange, decision->failure.status, message);
     exchange->result.http_code = decision->failure.http_code;
     exchange->result.headers_first = decision->headers_first;
 }
@@ -537,16 +188,16 @@ static void fail_as_asked(struct exchange *exchange)
 static void act(struct exchange *exchange)
 {
     const struct hop *hop = exchange->request.hop;
-    if (!goes_on(exchange)) {
-        end(exchange);
+    if (!exchange_goes_on(exchange)) {
+        exchange_end(exchange);
     } else if (exchange->decision.fails) {
         fail_as_asked(exchange);
-        end(exchange);
+        exchange_end(exchange);
     } else if (hop->config->settings.work != WORK_NONE &&
                exchange->request.kind == EXCHANGE_CHAIN) {
-        work(exchange);
+        exchange_work(exchange);
     } else {
-        call_upstreams(exchange);
+        exchange_call_upstreams(exchange);
     }
 }
 
@@ -562,7 +213,7 @@ void exchange_run(struct exchange *exchange, struct rpc_worker *worker)
     metrics_add(exchange->request.hop->metrics.delays, 1);
     span_set_int(&exchange->span, STR("tracehop.delay_ms"),
                  exchange->decision.delay_ns / NS_PER_MS);
-    wait_for(exchange, exchange->decision.delay_ns, act);
+    exchange_wait(exchange, exchange->decision.delay_ns, act);
 }
 
 void exchange_run_uncalled(struct exchange *exchange, struct hop_worker *worker)
