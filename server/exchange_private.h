@@ -5,7 +5,7 @@
  * to each other (exchange.h shows their order). For them only.
  */
 
-#include "common/edge/rpc_server.h"
+#include "common/edge/rpc_call.h"
 #include "server/exchange.h"
 
 /* The spans of WORK=fibonacci, which outlast the sleep. */

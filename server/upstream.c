@@ -4,7 +4,7 @@
 
 #include "common/base/arena.h"
 #include "common/base/random.h"
-#include "common/edge/rpc_server.h"
+#include "common/edge/rpc_call.h"
 #include "server/hop.h"
 #include "server/reply_wire.h"
 

@@ -13,7 +13,7 @@
 #include "common/base/arena.h"
 #include "common/base/text.h"
 #include "common/edge/rpc_codec.h"
-#include "common/edge/rpc_server.h"
+#include "common/edge/rpc_call.h"
 
 /*
  * Each address has a channel of its own. A name may stand for several hosts;

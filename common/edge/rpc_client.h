@@ -8,14 +8,15 @@
  * Threads: a peer from any; a call belongs to the worker it was started for.
  */
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "common/base/cleanup.h"
 #include "common/base/metadata.h"
 #include "common/base/status.h"
 #include "common/base/uri.h"
 #include "common/edge/rpc_worker.h"
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 struct arena;
 struct rpc_call;

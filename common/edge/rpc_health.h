@@ -7,9 +7,10 @@
  * Threads: set from any; the rest before the server starts, free after it.
  */
 
+#include <stdbool.h>
+
 #include "common/base/cleanup.h"
 #include "common/edge/rpc_server.h"
-#include <stdbool.h>
 
 struct rpc_health;
 

@@ -11,11 +11,12 @@
  * the thread that made it.
  */
 
-#include "common/base/cleanup.h"
-#include "common/base/timer_heap.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "common/base/cleanup.h"
+#include "common/base/timer_heap.h"
 
 struct rpc_worker;
 typedef struct grpc_completion_queue grpc_completion_queue;
