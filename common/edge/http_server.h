@@ -12,13 +12,14 @@
  * Threads: new, drain and free from one; the handler runs on the pool's threads.
  */
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/base/metadata.h"
 #include "common/base/settings.h"
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 struct arena;
 struct http_request;
