@@ -6,6 +6,7 @@
  */
 
 #include <protobuf-c/protobuf-c.h>
+
 #include "common/base/arena.h"
 #include "common/base/str.h"
 #include "common/base/wire_guard.h"
