@@ -9,6 +9,7 @@
  */
 
 #include <stdint.h>
+
 #include "common/base/cleanup.h"
 #include "common/base/str.h"
 
