@@ -66,7 +66,7 @@ static bool option_cut(struct str *rest, struct str *ret_option)
 
     struct str after = {0};
     *ret_option = *rest;
-    str_split(*rest, ':', ret_option, &after);
+    (void)str_split(*rest, ':', ret_option, &after);
     *rest = after;
     return true;
 }
@@ -158,7 +158,7 @@ static int fail_item_parse(struct str s, struct fail_item *ret_item)
         if (fail_option_parse(option, &item) < 0)
             return -EINVAL;
     if (item.status.status == STATUS_OK)
-        status_from_number(STATUS_INTERNAL, &item.status);
+        (void)status_from_number(STATUS_INTERNAL, &item.status);
 
     *ret_item = item;
     return 0;
@@ -312,8 +312,10 @@ static void warning_add_item(struct text *warning, struct str item)
     size_t shown = item.len < MAX_WARNING_ITEM_BYTES ? item.len : MAX_WARNING_ITEM_BYTES;
 
     text_add_char(warning, '"');
-    for (size_t i = 0; i < shown; i++)
-        text_add_char(warning, item.at[i] >= ' ' && item.at[i] <= '~' ? item.at[i] : '?');
+    for (size_t i = 0; i < shown; i++) {
+        bool is_visible = item.at[i] >= ' ' && item.at[i] <= '~';
+        text_add(warning, is_visible ? (struct str){&item.at[i], 1} : STR("?"));
+    }
     if (shown < item.len)
         text_add(warning, STR("..."));
     text_add_char(warning, '"');
