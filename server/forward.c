@@ -62,6 +62,13 @@ static bool is_header_name(struct str lower)
     return lower.len > 0;
 }
 
+static char to_lower(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return (char)(c - 'A' + 'a');
+    return c;
+}
+
 static int lower_case(struct str s, struct arena *arena, struct str *ret_lower)
 {
     char *lower = arena_alloc(arena, s.len);
@@ -69,7 +76,7 @@ static int lower_case(struct str s, struct arena *arena, struct str *ret_lower)
         return -ENOMEM;
 
     for (size_t i = 0; i < s.len; i++)
-        lower[i] = s.at[i] >= 'A' && s.at[i] <= 'Z' ? (char)(s.at[i] - 'A' + 'a') : s.at[i];
+        lower[i] = to_lower(s.at[i]);
     *ret_lower = (struct str){lower, s.len};
     return 0;
 }
