@@ -7,6 +7,7 @@
  */
 
 #include <stdbool.h>
+
 #include "common/base/metadata.h"
 
 struct arena;
