@@ -80,7 +80,7 @@ static void add_duration(const struct page *page, uint64_t duration_us)
 {
     if (duration_us < 1000)
         text_add_format(page->to, "%" PRIu64 " \u00B5s", duration_us);
-    else if (duration_us < 1000 * 1000)
+    else if (duration_us < UINT64_C(1000000))
         text_add_format(page->to, "%.1f ms", (double)duration_us / 1e3);
     else
         text_add_format(page->to, "%.2f s", (double)duration_us / 1e6);
