@@ -14,10 +14,19 @@
  */
 
 /* tracehop/v1/hop.proto */
-enum { REPLY_ROLE = 1, REPLY_VERSION, REPLY_NAME, REPLY_INSTANCE, REPLY_DURATION_US };
-enum { REPLY_TRACE_ID = 6, REPLY_ATTEMPT, REPLY_WORK, REPLY_UPSTREAMS };
+enum {
+    REPLY_ROLE = 1,
+    REPLY_VERSION,
+    REPLY_NAME,
+    REPLY_INSTANCE,
+    REPLY_DURATION_US,
+    REPLY_TRACE_ID,
+    REPLY_ATTEMPT,
+    REPLY_WORK,
+    REPLY_UPSTREAMS,
+};
 enum { WORK_FIBONACCI_INDEX = 1, WORK_FIBONACCI, WORK_ODD, WORK_SLEPT_US };
-enum { UPSTREAM_URI = 1, UPSTREAM_DURATION_US, UPSTREAM_IS_HOP, UPSTREAM_IS_HTTP, UPSTREAM_FAILED };
+enum { UPSTREAM_URI = 1, UPSTREAM_DURATION_US, OUTCOME_HOP, OUTCOME_HTTP, OUTCOME_FAILURE };
 enum { HTTP_STATUS = 1, HTTP_REASON, HTTP_BODY, HTTP_BODY_CUT };
 enum { FAILURE_CODE = 1, FAILURE_STATUS, FAILURE_MESSAGE, FAILURE_HOP, FAILURE_PARTIAL };
 
@@ -28,11 +37,10 @@ enum { ANY_TYPE_URL = 1, ANY_VALUE };
 static const struct str failure_type_url = STR_INIT("type.googleapis.com/tracehop.v1.Failure");
 
 /*
- * Bounds of what a field takes besides its text (a tag of one byte, a number or
- * length of at most ten), and of a message, none of which has more than ten
- * fields that do not repeat.
+ * More than a message takes besides its texts: none has more than ten fields that
+ * do not repeat, each with a tag of one byte and a number or length of at most ten.
  */
-enum { FIELD_BYTES = 1 + 10, MESSAGE_BYTES = 10 * FIELD_BYTES };
+enum { MESSAGE_BYTES = 110 };
 
 /* Each byte that is no UTF-8 becomes U+FFFD, three bytes. */
 static size_t text_bound(struct str text)
@@ -63,7 +71,7 @@ static size_t outcome_bound(const struct upstream_result *upstream)
 
 static size_t reply_bound(const struct reply *reply)
 {
-    size_t bound = 2 * MESSAGE_BYTES; /* its own and its work's */
+    size_t bound = MESSAGE_BYTES + MESSAGE_BYTES; /* its own and its work's */
 
     bound += text_bound(reply->role) + text_bound(reply->version) + text_bound(reply->name) +
              text_bound(reply->instance) + text_bound(reply->trace_id);
@@ -142,15 +150,15 @@ static void put_outcome(struct encoder *encoder, const struct upstream_result *u
     switch (upstream->outcome) {
     case UPSTREAM_HOP:
         put_reply(encoder, upstream->hop);
-        wire_close(&encoder->writer, UPSTREAM_IS_HOP, end);
+        wire_close(&encoder->writer, OUTCOME_HOP, end);
         break;
     case UPSTREAM_HTTP:
         put_http(encoder, &upstream->http);
-        wire_close(&encoder->writer, UPSTREAM_IS_HTTP, end);
+        wire_close(&encoder->writer, OUTCOME_HTTP, end);
         break;
     case UPSTREAM_FAILURE:
         put_failure(encoder, &upstream->failure);
-        wire_close(&encoder->writer, UPSTREAM_FAILED, end);
+        wire_close(&encoder->writer, OUTCOME_FAILURE, end);
         break;
     }
 }
@@ -209,8 +217,8 @@ struct str reply_encode(const struct reply *reply, struct arena *arena)
 
 static struct str details_encode(const struct failure *failure, struct arena *arena)
 {
-    size_t bound = 2 * MESSAGE_BYTES + failure_type_url.len + text_bound(failure->message) +
-                   failure_bound(failure);
+    size_t bound = MESSAGE_BYTES + MESSAGE_BYTES + failure_type_url.len +
+                   text_bound(failure->message) + failure_bound(failure);
     struct encoder encoder = encoder_of(bound, arena);
     const uint8_t *end = encoder.writer.at;
 
@@ -235,8 +243,7 @@ struct str failure_encode_details(const struct failure *failure, size_t max_byte
     return details.len <= max_bytes ? details : (struct str){0};
 }
 
-/* What is left to a decoder: -ELOOP and -ENOMEM when there is no more, -EBADMSG for what is no
- * protobuf. */
+/* What a decoder may still use up. All of them return 0, -EBADMSG, -ELOOP or -ENOMEM. */
 struct decoder {
     unsigned      hops_left;
     struct arena *arena;
@@ -348,13 +355,13 @@ static int decode_upstream_bytes(const struct wire_field *field, struct decoder 
     switch (field->number) {
     case UPSTREAM_URI:
         return decode_text(field->bytes, decoder, &upstream->uri);
-    case UPSTREAM_IS_HOP:
+    case OUTCOME_HOP:
         upstream->outcome = UPSTREAM_HOP;
         return decode_reply(field->bytes, decoder, &upstream->hop);
-    case UPSTREAM_IS_HTTP:
+    case OUTCOME_HTTP:
         upstream->outcome = UPSTREAM_HTTP;
         return decode_http(field->bytes, decoder, &upstream->http);
-    case UPSTREAM_FAILED:
+    case OUTCOME_FAILURE:
         upstream->outcome = UPSTREAM_FAILURE;
         return decode_failure(field->bytes, decoder, &upstream->failure);
     default:
@@ -471,7 +478,7 @@ static int decode_reply(struct str bytes, struct decoder decoder, struct reply *
 struct reply *reply_decode(struct str bytes, struct arena *arena)
 {
     struct decoder decoder = {.hops_left = REPLY_MAX_DEPTH, .arena = arena};
-    struct reply  *reply;
+    struct reply  *reply = NULL;
 
     bytes = arena_copy(arena, bytes); /* once, and all texts are views into the copy */
     return bytes.at && decode_reply(bytes, decoder, &reply) == 0 ? reply : NULL;
@@ -510,7 +517,7 @@ static struct str details_failure(struct str details)
 void failure_decode_details(struct str details, struct arena *arena, struct failure *failure)
 {
     struct decoder decoder = {.hops_left = REPLY_MAX_DEPTH, .arena = arena};
-    struct failure told;
+    struct failure told = {0};
 
     struct str found = details_failure(details);
     struct str bytes = found.at ? arena_copy(arena, found) : found;
