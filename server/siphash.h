@@ -6,6 +6,7 @@
  */
 
 #include <stdint.h>
+
 #include "common/base/str.h"
 
 struct siphash_key {
