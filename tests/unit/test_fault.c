@@ -7,6 +7,7 @@
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/base/random.h"
+#include "common/base/text.h"
 #include "tests/unit/expect.h"
 
 static struct fault_plan plan_of(const char *fail, const char *delay)
@@ -22,38 +23,38 @@ static void each_good_fail_item_is_understood(void **state)
     static const struct {
         const char *value;
         const char *role, *version;
-        uint32_t    first_attempts;
         double      probability;
+        uint32_t    first_attempts;
         enum status status;
         int         http_code;
         bool        headers_first;
     } cases[] = {
         {"0", "", "", 0, 0, STATUS_INTERNAL, 500, false},
-        {"1", "", "", 0, 1, STATUS_INTERNAL, 500, false},
-        {"0.3", "", "", 0, 0.3, STATUS_INTERNAL, 500, false},
-        {".5", "", "", 0, 0.5, STATUS_INTERNAL, 500, false},
-        {"1.000", "", "", 0, 1, STATUS_INTERNAL, 500, false},
-        {" \t0.25\t ", "", "", 0, 0.25, STATUS_INTERNAL, 500, false},
-        {";; 0.3 ;", "", "", 0, 0.3, STATUS_INTERNAL, 500, false},
-        {"backend=0.5", "backend", "", 0, 0.5, STATUS_INTERNAL, 500, false},
-        {"middleware/canary=1", "middleware", "canary", 0, 1, STATUS_INTERNAL, 500, false},
-        {"A_b.c-9/v1.2-rc_3=1", "A_b.c-9", "v1.2-rc_3", 0, 1, STATUS_INTERNAL, 500, false},
-        {"first-1", "", "", 1, 0, STATUS_INTERNAL, 500, false},
-        {"first-1000000", "", "", 1000000, 0, STATUS_INTERNAL, 500, false},
-        {"backend=first-2", "backend", "", 2, 0, STATUS_INTERNAL, 500, false},
-        {"backend=0.5:unavailable", "backend", "", 0, 0.5, STATUS_UNAVAILABLE, 503, false},
-        {"0.2:503", "", "", 0, 0.2, STATUS_UNAVAILABLE, 503, false},
-        {"0.2:14", "", "", 0, 0.2, STATUS_UNAVAILABLE, 503, false},
-        {"0.2:1", "", "", 0, 0.2, STATUS_CANCELLED, 499, false},
-        {"0.2:16", "", "", 0, 0.2, STATUS_UNAUTHENTICATED, 401, false},
-        {"0.2:Resource-Exhausted", "", "", 0, 0.2, STATUS_RESOURCE_EXHAUSTED, 429, false},
-        {"0.2:DEADLINE_EXCEEDED", "", "", 0, 0.2, STATUS_DEADLINE_EXCEEDED, 504, false},
-        {"0.2:400", "", "", 0, 0.2, STATUS_INVALID_ARGUMENT, 400, false},
-        {"0.2:418", "", "", 0, 0.2, STATUS_INVALID_ARGUMENT, 418, false},
-        {"0.2:599", "", "", 0, 0.2, STATUS_INTERNAL, 599, false},
-        {"backend=1:trailers", "backend", "", 0, 1, STATUS_INTERNAL, 500, true},
-        {"1:trailers:aborted", "", "", 0, 1, STATUS_ABORTED, 409, true},
-        {"first-3:429:trailers", "", "", 3, 0, STATUS_RESOURCE_EXHAUSTED, 429, true},
+        {"1", "", "", 1, 0, STATUS_INTERNAL, 500, false},
+        {"0.3", "", "", 0.3, 0, STATUS_INTERNAL, 500, false},
+        {".5", "", "", 0.5, 0, STATUS_INTERNAL, 500, false},
+        {"1.000", "", "", 1, 0, STATUS_INTERNAL, 500, false},
+        {" \t0.25\t ", "", "", 0.25, 0, STATUS_INTERNAL, 500, false},
+        {";; 0.3 ;", "", "", 0.3, 0, STATUS_INTERNAL, 500, false},
+        {"backend=0.5", "backend", "", 0.5, 0, STATUS_INTERNAL, 500, false},
+        {"middleware/canary=1", "middleware", "canary", 1, 0, STATUS_INTERNAL, 500, false},
+        {"A_b.c-9/v1.2-rc_3=1", "A_b.c-9", "v1.2-rc_3", 1, 0, STATUS_INTERNAL, 500, false},
+        {"first-1", "", "", 0, 1, STATUS_INTERNAL, 500, false},
+        {"first-1000000", "", "", 0, 1000000, STATUS_INTERNAL, 500, false},
+        {"backend=first-2", "backend", "", 0, 2, STATUS_INTERNAL, 500, false},
+        {"backend=0.5:unavailable", "backend", "", 0.5, 0, STATUS_UNAVAILABLE, 503, false},
+        {"0.2:503", "", "", 0.2, 0, STATUS_UNAVAILABLE, 503, false},
+        {"0.2:14", "", "", 0.2, 0, STATUS_UNAVAILABLE, 503, false},
+        {"0.2:1", "", "", 0.2, 0, STATUS_CANCELLED, 499, false},
+        {"0.2:16", "", "", 0.2, 0, STATUS_UNAUTHENTICATED, 401, false},
+        {"0.2:Resource-Exhausted", "", "", 0.2, 0, STATUS_RESOURCE_EXHAUSTED, 429, false},
+        {"0.2:DEADLINE_EXCEEDED", "", "", 0.2, 0, STATUS_DEADLINE_EXCEEDED, 504, false},
+        {"0.2:400", "", "", 0.2, 0, STATUS_INVALID_ARGUMENT, 400, false},
+        {"0.2:418", "", "", 0.2, 0, STATUS_INVALID_ARGUMENT, 418, false},
+        {"0.2:599", "", "", 0.2, 0, STATUS_INTERNAL, 599, false},
+        {"backend=1:trailers", "backend", "", 1, 0, STATUS_INTERNAL, 500, true},
+        {"1:trailers:aborted", "", "", 1, 0, STATUS_ABORTED, 409, true},
+        {"first-3:429:trailers", "", "", 0, 3, STATUS_RESOURCE_EXHAUSTED, 429, true},
     };
 
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
@@ -247,14 +248,17 @@ static void absent_and_empty_values_ask_for_nothing(void **state)
 static void items_beyond_the_limit_count_as_bad(void **state)
 {
     (void)state;
-    char fail[4 * (FAULT_MAX_ITEMS + 9)] = "";
-    char delay[4 * (FAULT_MAX_ITEMS + 9)] = "";
+    enum { ITEMS = FAULT_MAX_ITEMS + 5 };
+    char        fail_buffer[3 * ITEMS], delay_buffer[3 * ITEMS];
+    struct text fail = text_in_buffer(fail_buffer, sizeof(fail_buffer));
+    struct text delay = text_in_buffer(delay_buffer, sizeof(delay_buffer));
 
-    for (int i = 0; i < FAULT_MAX_ITEMS + 5; i++) {
-        strcat(fail, "1;");
-        strcat(delay, "1s;");
+    for (int i = 0; i < ITEMS; i++) {
+        text_add(&fail, STR("1;"));
+        text_add(&delay, STR("1s;"));
     }
-    struct fault_plan plan = plan_of(fail, delay);
+    struct fault_plan plan;
+    fault_plan_parse(text_view(&fail), text_view(&delay), &plan);
     assert_int_equal(plan.n_fails, FAULT_MAX_ITEMS);
     assert_int_equal(plan.n_delays, FAULT_MAX_ITEMS);
     assert_int_equal(plan.n_bad, 10);
@@ -399,7 +403,7 @@ static void the_warning_names_the_first_ignored_items(void **state)
         {"x1234567890123456789012345678901234567890", NULL,
          "ignored: \"x123456789012345678901234567890123456789...\""},
     };
-    cleanup_with(arena_free_at) struct arena *arena = arena_new(64 * 1024);
+    cleanup_with(arena_free_at) struct arena *arena = arena_new(4096);
 
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
         struct fault_plan plan = plan_of(cases[i].fail, cases[i].delay);
