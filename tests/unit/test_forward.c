@@ -7,9 +7,11 @@
 #include "common/base/cleanup.h"
 #include "tests/unit/expect.h"
 
+enum { ARENA_BYTES = 256 * 1024 };
+
 static int set_up(void **state)
 {
-    *state = arena_new(256 * 1024);
+    *state = arena_new(ARENA_BYTES);
     return *state ? 0 : -1;
 }
 
