@@ -34,7 +34,8 @@ static void assert_rendered(const struct rendering *rendering, const char *expec
     char quoted[4096];
     snprintf(quoted, sizeof(quoted), "%s", expected);
     for (char *at = quoted; *at; at++)
-        *at = *at == '\'' ? '"' : *at;
+        if (*at == '\'')
+            *at = '"';
 
     cleanup_with(json_decref_at) json_t *saw = render_and_parse(rendering);
     cleanup_with(json_decref_at) json_t *wanted = parse(str_from(quoted));
