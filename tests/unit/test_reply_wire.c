@@ -62,7 +62,10 @@ static void assert_upstream(const struct upstream_result *actual,
 
 static void assert_reply(const struct reply *actual, const struct reply *expected)
 {
-    assert_non_null(actual);
+    if (!actual) {
+        fail_msg("no tree where \"%.*s\" was expected", STR_ARGS(expected->name));
+        return; /* never: but the analyzer does not know cmocka */
+    }
     expect_str(actual->role, expected->role);
     expect_str(actual->version, expected->version);
     expect_str(actual->name, expected->name);
@@ -337,7 +340,7 @@ static void the_arena_bounds_what_a_peer_can_make_us_allocate(void **state)
     enum { EMPTY_UPSTREAMS = 5000 };
     static char bytes[2 * EMPTY_UPSTREAMS];
     for (size_t i = 0; i < sizeof(bytes); i += 2)
-        memcpy(bytes + i, "\x4A\x00", 2);
+        bytes[i] = 9 << 3 | WIRE_BYTES; /* and a length of 0 */
     cleanup_with(arena_free_at) struct arena *small = arena_new(sizeof(bytes));
 
     assert_non_null(small);
