@@ -130,8 +130,7 @@ static struct world *world_new(rpc_handler_fn *handle)
     world->request = STR("hello");
     assert_int_equal(rpc_worker_new(&world->server_worker, "test-server"), 0);
     assert_int_equal(rpc_worker_new(&world->client_worker, "test-client"), 0);
-    assert_int_equal(
-        rpc_server_new(&world->server, &world->server_worker, 1, server_limits), 0);
+    assert_int_equal(rpc_server_new(&world->server, &world->server_worker, 1, server_limits), 0);
     rpc_server_add_unary(world->server, method, handle, world);
     assert_int_equal(listen_address_parse(STR("127.0.0.1:0"), &anywhere), 0);
     assert_int_equal(rpc_server_start(world->server, &anywhere, &world->port), 0);
@@ -163,13 +162,14 @@ static void start_on_worker(struct rpc_task *task)
 {
     struct world *world = container_of(task, struct world, start);
 
-    world->outbound = rpc_start(world->peer, &(struct rpc_request){.worker = world->client_worker,
-                                                                   .arena = world->arena,
-                                                                   .deadline_ns = world->deadline_ns,
-                                                                   .message = world->request,
-                                                                   .metadata = world->headers,
-                                                                   .done = call_done,
-                                                                   .context = world});
+    world->outbound =
+        rpc_start(world->peer, &(struct rpc_request){.worker = world->client_worker,
+                                                     .arena = world->arena,
+                                                     .deadline_ns = world->deadline_ns,
+                                                     .message = world->request,
+                                                     .metadata = world->headers,
+                                                     .done = call_done,
+                                                     .context = world});
     assert_non_null(world->outbound);
 }
 
@@ -224,9 +224,9 @@ static void an_empty_message_is_a_message(void **state)
 static void a_failure_brings_status_message_details_and_metadata(void **state)
 {
     cleanup_with(world_free_at) struct world *world = world_new(handle_echo);
-    struct rpc_failure failure = {.status = STATUS_ABORTED,
-                                  .message = STR("not today: \xc3\xa9 100%"),
-                                  .details = {.at = "a\0b\xff", .len = 4}};
+    struct rpc_failure                        failure = {.status = STATUS_ABORTED,
+                                                         .message = STR("not today: \xc3\xa9 100%"),
+                                                         .details = {.at = "a\0b\xff", .len = 4}};
     (void)state;
 
     for (int headers_first = 0; headers_first < 2; headers_first++) {
@@ -244,10 +244,10 @@ static void a_failure_brings_status_message_details_and_metadata(void **state)
 static void headers_that_grpc_does_not_take_are_left_out(void **state)
 {
     cleanup_with(world_free_at) struct world *world = world_new(handle_echo);
-    struct field fields[] = {
-        {STR("X-Upper"), STR("no")},   {STR("bad name"), STR("no")}, {STR("x-bad"), STR("a\nb")},
-        {STR("grpc-x"), STR("no")},    {STR(":path"), STR("no")},    {STR(""), STR("no")},
-        {STR("x-seen"), STR("value")},
+    struct field                              fields[] = {
+                                     {STR("X-Upper"), STR("no")},   {STR("bad name"), STR("no")}, {STR("x-bad"), STR("a\nb")},
+                                     {STR("grpc-x"), STR("no")},    {STR(":path"), STR("no")},    {STR(""), STR("no")},
+                                     {STR("x-seen"), STR("value")},
     };
     struct metadata headers = {.fields = fields, .count = ARRAY_LENGTH(fields)};
     (void)state;
@@ -260,7 +260,7 @@ static void headers_that_grpc_does_not_take_are_left_out(void **state)
 static void a_request_over_the_limit_is_refused(void **state)
 {
     cleanup_with(world_free_at) struct world *world = world_new(handle_echo);
-    static char big[5000];
+    static char                               big[5000];
     (void)state;
 
     world->request = (struct str){.at = big, .len = sizeof(big)};
@@ -336,10 +336,10 @@ static void a_living_address_takes_the_calls_of_a_dead_one(void **state)
 static void an_address_in_use_is_an_error(void **state)
 {
     cleanup_with(world_free_at) struct world *world = world_new(handle_echo);
-    struct rpc_worker    *worker;
-    struct rpc_server    *server;
-    struct listen_address taken;
-    uint16_t              port;
+    struct rpc_worker                        *worker;
+    struct rpc_server                        *server;
+    struct listen_address                     taken;
+    uint16_t                                  port;
     (void)state;
 
     assert_int_equal(rpc_worker_new(&worker, "test"), 0);
