@@ -42,6 +42,9 @@ static void respond(const struct visit *visit, struct str content_type, struct s
     struct arena   *arena = http_request_arena(visit->request);
     struct metadata headers = exchange_answer_headers(visit->exchange, arena);
 
+    /* Without memory for them the answer goes out without. */
+    (void)metadata_add(&headers, arena, STR("vary"), STR("accept"));
+    (void)metadata_add(&headers, arena, STR("cache-control"), STR("no-store"));
     http_respond(visit->request, &(struct http_response){
                                      .code = exchange_result(visit->exchange)->http_code,
                                      .content_type = content_type,
