@@ -9,8 +9,13 @@
 #include "common/base/wire.h"
 #include "common/trace/span.h"
 
-/* Longer texts are cut to it, so no span is longer than the second. */
-enum { OTLP_MAX_TEXT_BYTES = 512, OTLP_MAX_SPAN_BYTES = 20 * 1024 };
+enum otlp_protocol { OTLP_GRPC, OTLP_HTTP_PROTOBUF };
+
+enum {
+    OTLP_MAX_TEXT_BYTES = 512,       /* longer ones are cut, */
+    OTLP_MAX_SPAN_BYTES = 20 * 1024, /* so no span is longer; */
+    OTLP_USUAL_SPAN_BYTES = 1024,    /* and most are half of this */
+};
 
 /*
  * Writes `span` as one element of ScopeSpans.spans, tag and length included, so
@@ -39,5 +44,8 @@ struct str otlp_encode_envelope(struct str resource, struct str scope_name,
 int otlp_read_partial_success(struct str response, uint64_t *ret_rejected_spans,
                               struct str *ret_message);
 
-/* Reads RetryInfo out of a google.rpc.Status: 0 and the delay, never negative, or -ENOENT, -EBADMSG. */
+/*
+ * Reads RetryInfo out of a google.rpc.Status: 0 and the delay, never negative, or
+ * -ENOENT, -EBADMSG.
+ */
 int rpc_status_retry_delay(struct str status, int64_t *ret_delay_ns);

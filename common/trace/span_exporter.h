@@ -17,30 +17,32 @@
 #include "common/base/metrics.h"
 #include "common/base/str.h"
 #include "common/base/uri.h"
-
-enum otlp_protocol { OTLP_GRPC, OTLP_HTTP_PROTOBUF };
+#include "common/trace/otlp.h"
 
 struct span_exporter;
 
 struct span_exporter_options {
     enum otlp_protocol protocol;
-    struct uri         endpoint;     /* http://host:4317, or http://host:4318 with the path to post to */
-    struct str         resource;     /* otlp_encode_resource; borrowed */
-    struct str         scope_name, scope_version;
-    size_t             max_queue_spans; /* OTEL_BSP_MAX_QUEUE_SIZE */
-    size_t             max_batch_spans; /* OTEL_BSP_MAX_EXPORT_BATCH_SIZE */
-    int64_t            schedule_delay_ns; /* OTEL_BSP_SCHEDULE_DELAY */
-    int64_t            export_timeout_ns; /* OTEL_BSP_EXPORT_TIMEOUT: for one batch, tries included */
+    struct uri endpoint; /* http://host:4317, or http://host:4318 with the path to post to */
+    struct str resource; /* otlp_encode_resource; borrowed */
+    struct str scope_name, scope_version;
+    size_t     max_queue_spans;   /* OTEL_BSP_MAX_QUEUE_SIZE */
+    size_t     max_batch_spans;   /* OTEL_BSP_MAX_EXPORT_BATCH_SIZE */
+    int64_t    schedule_delay_ns; /* OTEL_BSP_SCHEDULE_DELAY */
+    int64_t    export_timeout_ns; /* OTEL_BSP_EXPORT_TIMEOUT: for one batch, tries included */
 };
 
 /* 0, -ENOMEM or -EINVAL (an endpoint that the protocol cannot use). */
-int span_exporter_new(struct span_exporter **ret_exporter,
+int span_exporter_new(struct span_exporter              **ret_exporter,
                       const struct span_exporter_options *options, struct metrics *metrics);
 
 /* Takes a span as otlp_encode_span wrote it; copies it. Never blocks. */
 void span_exporter_offer(struct span_exporter *exporter, struct str span);
 
-/* Sends what waits until `deadline_ns`, counts the rest as dropped (shutdown), ends the worker. Blocks. */
+/*
+ * Sends what waits until `deadline_ns`, counts the rest as dropped (shutdown), ends the
+ * worker. Blocks. Spans that are offered later are counted so too.
+ */
 void span_exporter_stop(struct span_exporter *exporter, int64_t deadline_ns);
 
 /* After stop. NULL is fine. */
