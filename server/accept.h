@@ -9,8 +9,9 @@
 enum form { FORM_TEXT, FORM_JSON, FORM_HTML, FORM_COUNT };
 
 /*
- * The form with the highest quality; of equals the one whose range is more specific, then the order text, JSON,
- * HTML. An absent or malformed header, and one that accepts none of the three, give FORM_TEXT.
+ * The form with the highest quality; of equals the one whose range is more
+ * specific, then the order text, JSON, HTML. An absent or malformed header, and
+ * one that accepts none of the three, give FORM_TEXT.
  */
 enum form accept_negotiate(struct str accept);
 

@@ -44,7 +44,10 @@ struct delay_item {
     double              probability;
 };
 
-/* Views into the headers. What cannot be parsed is left out and kept in `bad` (all of them counted, the first ones named). */
+/*
+ * Views into the headers. What cannot be parsed is left out and kept in `bad`: all
+ * of it counted, the first items named.
+ */
 struct fault_plan {
     struct fail_item  fails[FAULT_MAX_ITEMS];
     size_t            n_fails;
@@ -57,7 +60,7 @@ struct fault_plan {
 /* Either value may be empty. Items beyond FAULT_MAX_ITEMS count as bad. */
 void fault_plan_parse(struct str fail, struct str delay, struct fault_plan *ret_plan);
 
-/* The item for this hop: role and version before role before any; of equals the last. NULL: none. */
+/* The item for this hop: role and version before role before any, of equals the last; or NULL. */
 const struct fail_item  *fault_plan_fail_for(const struct fault_plan *plan, struct str role,
                                              struct str version);
 const struct delay_item *fault_plan_delay_for(const struct fault_plan *plan, struct str role,

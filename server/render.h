@@ -13,10 +13,10 @@ struct rendering {
     const struct reply   *reply;
     const struct failure *failure;   /* NULL: all went well */
     struct str            trace_url; /* empty: no link */
-    struct str            warning;   /* items of `fail` and `delay` that were ignored; may be empty */
+    struct str            warning;   /* what of `fail` and `delay` was ignored; may be empty */
 };
 
-/* The classic lines: "frontend-prod - 0.172secs", then one per upstream: "URI -> what it answered". */
+/* The classic lines: "frontend-prod - 0.172secs", then per upstream "URI -> what it answered". */
 void render_text(const struct rendering *rendering, struct text *to);
 
 /* The proto's JSON mapping; a failure of this hop is the extra member "failure". */

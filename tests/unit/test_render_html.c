@@ -50,7 +50,7 @@ static struct str tag_name(const char *tag)
 static void expect_balanced(const char *page)
 {
     enum { MAX_DEPTH = 256 };
-    struct str open[MAX_DEPTH];
+    struct str open[MAX_DEPTH] = {{0}};
     size_t     depth = 0;
 
     for (const char *at = strchr(page, '<'); at; at = strchr(at + 1, '<')) {
