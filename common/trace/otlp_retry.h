@@ -7,9 +7,10 @@
  * section 10.2.3 (Retry-After).
  */
 
+#include <stdint.h>
+
 #include "common/base/status.h"
 #include "common/base/str.h"
-#include <stdint.h>
 
 enum otlp_answer {
     OTLP_TAKEN,       /* but for `rejected_spans`, which are not to be sent again */

@@ -6,6 +6,7 @@
  */
 
 #include <stdbool.h>
+
 #include "common/trace/trace_context.h"
 
 enum sampler_kind { SAMPLER_ALWAYS_ON, SAMPLER_ALWAYS_OFF, SAMPLER_RATIO };

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include "common/base/str.h"
 #include "common/trace/trace_context.h"
 

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include "common/base/cleanup.h"
 #include "common/base/str.h"
 

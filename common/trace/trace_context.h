@@ -9,6 +9,7 @@
  */
 
 #include <stdbool.h>
+
 #include "common/base/metadata.h"
 #include "common/trace/trace_id.h"
 

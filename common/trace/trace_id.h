@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+
 #include "common/base/str.h"
 
 enum { TRACE_ID_HEX_LENGTH = 32, SPAN_ID_HEX_LENGTH = 16 };
