@@ -23,7 +23,7 @@ struct wire_cursor {
     const uint8_t *at;
     const uint8_t *end;
     bool           is_bad; /* sticky */
-    bool           is_lax; /* numbers and varints that are out of range will do, as for protobuf-c */
+    bool           is_lax; /* numbers and varints may be out of range, as for protobuf-c */
 };
 
 struct wire_field {
@@ -44,7 +44,7 @@ bool wire_next(struct wire_cursor *cursor, struct wire_field *ret_field);
 
 struct wire_writer {
     uint8_t *start;
-    uint8_t *at;  /* the first byte written so far */
+    uint8_t *at; /* the first byte written so far */
     uint8_t *end;
     bool     is_full; /* sticky: something did not fit, the content is void */
 };

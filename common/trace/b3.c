@@ -41,7 +41,9 @@ static int parse_letter(char letter, enum sampling *ret_sampling)
 
 static char sampling_letter(enum sampling sampling)
 {
-    return sampling == SAMPLING_DEBUG ? 'd' : sampling == SAMPLING_ACCEPTED ? '1' : '0';
+    if (sampling == SAMPLING_DEBUG)
+        return 'd';
+    return sampling == SAMPLING_ACCEPTED ? '1' : '0';
 }
 
 /* Nothing hangs on the parent's id; some write zeros for the root's. */

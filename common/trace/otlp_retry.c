@@ -9,7 +9,7 @@
 #include "common/trace/otlp.h"
 
 static const int64_t max_wait_ns = 3600 * (int64_t)NS_PER_S;
-static const int64_t first_backoff_ns = 250 * NS_PER_MS;
+static const int64_t first_backoff_ns = 250 * (int64_t)NS_PER_MS;
 static const int64_t max_backoff_ns = 5 * (int64_t)NS_PER_S;
 
 static struct otlp_verdict taken(struct str response)
@@ -130,5 +130,7 @@ int64_t otlp_backoff_ns(unsigned failures, uint64_t random)
         longest_ns *= 2;
     if (longest_ns > max_backoff_ns)
         longest_ns = max_backoff_ns;
-    return longest_ns / 2 + (int64_t)(random_unit(random) * (double)(longest_ns / 2));
+
+    int64_t half_ns = longest_ns / 2;
+    return half_ns + (int64_t)(random_unit(random) * (double)half_ns);
 }

@@ -25,8 +25,10 @@ struct otlp_verdict {
     int64_t          wait_ns; /* what the receiver asked for, an hour at most */
 };
 
-/* `details` is grpc-status-details-bin, `response` an ExportTraceServiceResponse; both may be
- * absent. */
+/*
+ * `details` is grpc-status-details-bin, `response` an ExportTraceServiceResponse; both
+ * may be absent.
+ */
 struct otlp_verdict otlp_judge_grpc(enum status status, struct str details, struct str response);
 
 struct otlp_http_answer {
@@ -39,6 +41,8 @@ struct otlp_http_answer {
 /* `now_ns` is the real time: a Retry-After may be a date. */
 struct otlp_verdict otlp_judge_http(const struct otlp_http_answer *answer, int64_t now_ns);
 
-/* How long to wait after so many failures in a row, at least 1; `random` is 64 random bits, for the
- * jitter. */
+/*
+ * How long to wait after so many failures in a row, at least 1; `random` is 64 random
+ * bits, for the jitter.
+ */
 int64_t otlp_backoff_ns(unsigned failures, uint64_t random);

@@ -59,15 +59,17 @@ static int open_http(struct otlp_sender *sender, const struct uri *endpoint)
 int otlp_sender_new(struct otlp_sender **ret_sender, enum otlp_protocol protocol,
                     const struct uri *endpoint, struct rpc_worker *worker)
 {
-    cleanup_with(otlp_sender_free_at) struct otlp_sender *sender = calloc(1, sizeof(*sender));
+    struct otlp_sender *sender = calloc(1, sizeof(*sender));
     if (!sender)
         return -ENOMEM;
 
     sender->worker = worker;
     int r = protocol == OTLP_GRPC ? open_grpc(sender, endpoint) : open_http(sender, endpoint);
-    if (r < 0)
+    if (r < 0) {
+        otlp_sender_free(sender);
         return r;
-    *ret_sender = take(sender);
+    }
+    *ret_sender = sender;
     return 0;
 }
 

@@ -40,8 +40,10 @@ struct otlp_call {
     uint64_t             http_number;
 };
 
-/* Starts a try. `request` stays in place until `done`, which runs once, on the worker, never inside
- * this. */
+/*
+ * Starts a try. `request` stays in place until `done`, which runs once, on the worker,
+ * never inside this.
+ */
 void otlp_send(struct otlp_sender *sender, struct otlp_call *call, struct str request,
                int64_t deadline_ns);
 

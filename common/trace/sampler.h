@@ -23,5 +23,8 @@ struct sampler {
  */
 int sampler_parse(struct str name, struct str argument, struct sampler *ret_sampler);
 
-/* The decision for a span in `context`, whose ids are already those of the trace. DEBUG stays DEBUG. */
+/*
+ * The decision for a span in `context`, whose ids are already those of the trace. DEBUG
+ * stays DEBUG.
+ */
 enum sampling sampler_decide(const struct sampler *sampler, const struct trace_context *context);

@@ -31,13 +31,13 @@ struct span_attribute {
 };
 
 struct span {
-    struct trace_context  context;    /* its own ids, and what goes to the next hop */
-    struct span_id        parent_id;  /* zero: a root */
+    struct trace_context  context;   /* its own ids, and what goes to the next hop */
+    struct span_id        parent_id; /* zero: a root */
     bool                  has_remote_parent;
     bool                  is_recorded;
     enum span_kind        kind;
     struct str            name;
-    int64_t               start_ns;   /* real time */
+    int64_t               start_ns; /* real time */
     int64_t               end_ns;
     bool                  is_error;
     struct str            error_message;
@@ -46,7 +46,10 @@ struct span {
     unsigned              n_dropped_attributes; /* there was no more room */
 };
 
-/* Ids, parent and sampling are the tracer's to set (tracer.h). These do nothing on a span that is not recorded. */
+/*
+ * Ids, parent and sampling are the tracer's to set (tracer.h). These do nothing on a
+ * span that is not recorded.
+ */
 void span_set_str(struct span *span, struct str key, struct str value);
 void span_set_int(struct span *span, struct str key, int64_t value);
 void span_set_double(struct span *span, struct str key, double value);

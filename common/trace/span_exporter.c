@@ -148,7 +148,9 @@ static enum drop_reason reason_to_give_up(const struct span_exporter *exporter,
     return answer == OTLP_UNREACHABLE ? DROP_UNREACHABLE : DROP_TIMEOUT;
 }
 
-/* The next batch waits as well: what the receiver asks for, or its silence, is not about this one.
+/*
+ * The next batch waits as well: what the receiver asks for, or its silence, is not
+ * about this one.
  */
 static void try_later(struct span_exporter *exporter, const struct otlp_verdict *verdict)
 {
@@ -219,8 +221,10 @@ static void wake(struct span_exporter *exporter)
     pthread_mutex_unlock(&exporter->lock);
 }
 
-/* Waking the worker is dear, so it is done once for a batch, and not when there is less: the timer
- * runs. */
+/*
+ * Waking the worker is dear, so it is done once for a batch, and not when there is
+ * less: the timer runs.
+ */
 void span_exporter_offer(struct span_exporter *exporter, struct str span)
 {
     int waiting = span_queue_offer(exporter->queue, span);

@@ -22,7 +22,10 @@ struct span_queue *span_queue_new(size_t max_spans, size_t max_bytes);
 void               span_queue_free(struct span_queue *queue);
 DEFINE_CLEANUP(struct span_queue *, span_queue_free)
 
-/* Copies the span in; it is not empty. The number of spans now waiting, or -EAGAIN: full, or -ESHUTDOWN. */
+/*
+ * Copies the span in; it is not empty. The number of spans now waiting, or -EAGAIN:
+ * full, or -ESHUTDOWN.
+ */
 int span_queue_offer(struct span_queue *queue, struct str span);
 
 /*

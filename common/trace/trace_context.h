@@ -34,11 +34,11 @@ enum sampling {
     SAMPLING_DEFERRED, /* nothing: it is for this hop to decide */
     SAMPLING_DENIED,
     SAMPLING_ACCEPTED,
-    SAMPLING_DEBUG,    /* accepted, and past every sampler */
+    SAMPLING_DEBUG, /* accepted, and past every sampler */
 };
 
 struct trace_context {
-    bool            has_ids; /* without them, only `sampling` was said ("b3: 0") */
+    bool            has_ids;   /* without them, only `sampling` was said ("b3: 0") */
     bool            is_64_bit; /* the trace id came in 16 digits, and goes out so in B3 */
     struct trace_id trace_id;
     struct span_id  span_id; /* of the caller's span when extracted, of our own when injected */
@@ -56,13 +56,12 @@ struct trace_extraction {
  * reads both B3 forms, the single header first. A malformed form is counted and
  * the next one tried; ids of two forms are never mixed.
  */
-struct trace_extraction trace_context_extract(const struct metadata *headers,
+struct trace_extraction trace_context_extract(const struct metadata    *headers,
                                               const struct propagators *propagators);
 
 /* Appends `context` in every configured form; values live in `arena`. 0 or -ENOMEM. */
-int trace_context_inject(const struct trace_context *context,
-                         const struct propagators *propagators, struct metadata *headers,
-                         struct arena *arena);
+int trace_context_inject(const struct trace_context *context, const struct propagators *propagators,
+                         struct metadata *headers, struct arena *arena);
 
 /* Whether a header (lower case) carries trace context, so is continued and not copied. */
 bool trace_context_owns_header(struct str name);

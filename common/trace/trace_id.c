@@ -79,7 +79,7 @@ int trace_id_parse(struct str hex, struct trace_id *ret_id)
 
 int span_id_parse(struct str hex, struct span_id *ret_id)
 {
-    struct span_id id;
+    struct span_id id = {{0}};
     if (hex.len != SPAN_ID_HEX_LENGTH || !parse_hex(hex, id.bytes) || span_id_is_zero(&id))
         return -EINVAL;
 

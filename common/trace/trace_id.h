@@ -28,7 +28,10 @@ bool span_id_is_zero(const struct span_id *id);
 bool trace_id_equal(const struct trace_id *a, const struct trace_id *b);
 bool span_id_equal(const struct span_id *a, const struct span_id *b);
 
-/* Exactly 32 hex digits, or 16 (padded with zeros on the left), of either case, not all zero. 0 or -EINVAL. */
+/*
+ * Exactly 32 hex digits, or 16 (padded with zeros on the left), of either case, not all
+ * zero. 0 or -EINVAL.
+ */
 int trace_id_parse(struct str hex, struct trace_id *ret_id);
 
 /* Exactly 16 hex digits of either case, not all zero. 0 or -EINVAL. */

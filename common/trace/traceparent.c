@@ -48,7 +48,7 @@ static bool has_known_shape(struct str value)
 
 static bool is_odd(char hex_digit)
 {
-    return memchr("13579bdf", hex_digit, 8) != NULL;
+    return hex_digit != '\0' && strchr("13579bdf", hex_digit);
 }
 
 static int parse(struct str value, struct trace_context *context)

@@ -13,15 +13,17 @@ struct tracer {
 
 struct tracer *tracer_new(const struct tracer_options *options, struct metrics *metrics)
 {
-    cleanup_with(tracer_free_at) struct tracer *tracer = malloc(sizeof(*tracer));
-    if (!tracer)
-        return NULL;
-
-    tracer->options = *options;
-    tracer->malformed =
+    struct tracer         *tracer = malloc(sizeof(*tracer));
+    struct metrics_series *malformed =
         metrics_single(metrics, METRICS_COUNTER, "tracehop_trace_contexts_malformed",
                        "Trace contexts in requests that could not be read.");
-    return tracer->malformed ? take(tracer) : NULL;
+    if (!tracer || !malformed) {
+        free(tracer);
+        return NULL;
+    }
+
+    *tracer = (struct tracer){.options = *options, .malformed = malformed};
+    return tracer;
 }
 
 void tracer_free(struct tracer *tracer)

@@ -16,7 +16,7 @@ struct tracer;
 struct span_exporter;
 
 struct tracer_options {
-    bool                  is_disabled; /* OTEL_SDK_DISABLED: headers are copied, no spans are made */
+    bool                  is_disabled; /* OTEL_SDK_DISABLED: no spans are made */
     struct propagators    propagators;
     struct sampler        sampler;
     struct span_exporter *exporter; /* borrowed; NULL: recorded spans go nowhere */

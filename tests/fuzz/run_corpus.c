@@ -21,13 +21,19 @@ static void close_folder(DIR *folder)
 }
 DEFINE_CLEANUP(DIR *, close_folder)
 
-static void free_input(uint8_t *input)
+/* In a memory block of its own size, so that a sanitizer sees what reads beyond it. */
+static int run_input(const uint8_t *bytes, size_t size)
 {
-    free(input);
-}
-DEFINE_CLEANUP(uint8_t *, free_input)
+    uint8_t *input = malloc(size > 0 ? size : 1);
+    if (!input)
+        return -1;
 
-/* The input has a memory block of its own size, so that a sanitizer sees what reads beyond it. */
+    memcpy(input, bytes, size);
+    int r = LLVMFuzzerTestOneInput(input, size);
+    free(input);
+    return r;
+}
+
 static int run_file(const char *path)
 {
     static uint8_t buffer[MAX_INPUT_BYTES];
@@ -36,13 +42,8 @@ static int run_file(const char *path)
     if (!file)
         return -1;
 
-    size_t                               size = fread(buffer, 1, sizeof(buffer), file);
-    cleanup_with(free_input_at) uint8_t *input = malloc(size > 0 ? size : 1);
-    if (ferror(file) || !input)
-        return -1;
-
-    memcpy(input, buffer, size);
-    return LLVMFuzzerTestOneInput(input, size);
+    size_t size = fread(buffer, 1, sizeof(buffer), file);
+    return ferror(file) ? -1 : run_input(buffer, size);
 }
 
 static int run_folder(const char *path, unsigned *ret_files)

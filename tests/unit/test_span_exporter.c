@@ -1,4 +1,6 @@
-/* The exporter against a receiver of its own, on loopback: each behaviour over gRPC and over HTTP.
+/*
+ * The exporter against a receiver of its own, on loopback: each behaviour over gRPC and
+ * over HTTP.
  */
 
 #include "common/trace/span_exporter.h"
@@ -35,6 +37,9 @@ struct answer {
     int         http_code;
     const char *retry_after;
 };
+
+static const int64_t second = NS_PER_S;
+static const int64_t millisecond = NS_PER_MS;
 
 static const struct answer taken = {.http_code = 200, .response = STR_INIT("")};
 static const struct answer silence = {.is_silence = true};
@@ -292,8 +297,8 @@ static int set_up(void **state)
         .scope_version = STR("1"),
         .max_queue_spans = 100,
         .max_batch_spans = 10,
-        .schedule_delay_ns = 3600 * (int64_t)NS_PER_S,
-        .export_timeout_ns = PATIENCE_S * (int64_t)NS_PER_S,
+        .schedule_delay_ns = 3600 * second,
+        .export_timeout_ns = PATIENCE_S * second,
     };
     *state = &world;
     return 0;
@@ -409,7 +414,7 @@ static bool counts_equal(struct counts a, struct counts b)
 /* Nobody is told when a counter changes, so this looks again and again. */
 static void wait_for_counts(struct world *world, struct counts expected)
 {
-    int64_t       until_ns = clock_monotonic_ns() + PATIENCE_S * (int64_t)NS_PER_S;
+    int64_t       until_ns = clock_monotonic_ns() + PATIENCE_S * second;
     struct counts saw = read_counts(world);
 
     while (!counts_equal(saw, expected) && clock_monotonic_ns() < until_ns) {
@@ -436,7 +441,7 @@ static void a_full_batch_goes_out_at_once(void **state)
 static void what_waits_goes_out_when_its_time_has_come(void **state)
 {
     struct world *world = *state;
-    world->options.schedule_delay_ns = 20 * NS_PER_MS;
+    world->options.schedule_delay_ns = 20 * millisecond;
     open_exporter(world, (struct script){{taken}, 1});
 
     offer(world, 3);
@@ -451,7 +456,7 @@ static void no_batch_is_longer_than_the_limit(void **state)
     open_exporter(world, (struct script){{taken}, 1});
 
     offer(world, 95);
-    stop(world, PATIENCE_S * (int64_t)NS_PER_S);
+    stop(world, PATIENCE_S * second);
     wait_for_counts(world, (struct counts){.exported = 95});
     assert_int_equal(look(world).n_spans, 95);
     assert_int_equal(look(world).longest_batch, 10);
@@ -512,7 +517,7 @@ static void the_wait_that_a_receiver_asks_for_is_kept(void **state)
                                         .http_code = 429,
                                         .retry_after = "1"};
     struct world              *world = *state;
-    int64_t least_ns = world->protocol == OTLP_GRPC ? 300 * NS_PER_MS : (int64_t)NS_PER_S;
+    int64_t                    least_ns = world->protocol == OTLP_GRPC ? 300 * millisecond : second;
     open_exporter(world, (struct script){{later, taken}, 2});
 
     offer(world, 10);
@@ -529,8 +534,8 @@ static void a_wait_beyond_the_timeout_drops_the_batch_and_holds_for_the_next(voi
                                         .http_code = 503,
                                         .retry_after = "1"};
     struct world              *world = *state;
-    int64_t least_ns = world->protocol == OTLP_GRPC ? 300 * NS_PER_MS : (int64_t)NS_PER_S;
-    world->options.export_timeout_ns = 100 * NS_PER_MS;
+    int64_t                    least_ns = world->protocol == OTLP_GRPC ? 300 * millisecond : second;
+    world->options.export_timeout_ns = 100 * millisecond;
     open_exporter(world, (struct script){{later, taken}, 2});
 
     offer(world, 10);
@@ -545,7 +550,7 @@ static void a_wait_beyond_the_timeout_drops_the_batch_and_holds_for_the_next(voi
 static void a_silent_receiver_costs_a_batch_its_timeout(void **state)
 {
     struct world *world = *state;
-    world->options.export_timeout_ns = 100 * NS_PER_MS;
+    world->options.export_timeout_ns = 100 * millisecond;
     open_exporter(world, (struct script){{silence}, 1});
 
     offer(world, 10);
@@ -555,7 +560,7 @@ static void a_silent_receiver_costs_a_batch_its_timeout(void **state)
 static void without_a_receiver_spans_are_dropped_as_unreachable(void **state)
 {
     struct world *world = *state;
-    world->options.export_timeout_ns = 100 * NS_PER_MS;
+    world->options.export_timeout_ns = 100 * millisecond;
     open_receiver(world, (struct script){{taken}, 1});
     close_receiver(&world->receiver);
     open_exporter_to(world, world->receiver.port);
@@ -584,7 +589,7 @@ static void stopping_sends_what_waits(void **state)
     open_exporter(world, (struct script){{taken}, 1});
 
     offer(world, 7);
-    stop(world, PATIENCE_S * (int64_t)NS_PER_S);
+    stop(world, PATIENCE_S * second);
     wait_for_counts(world, (struct counts){.exported = 7});
     assert_int_equal(look(world).n_spans, 7);
 }
@@ -594,7 +599,7 @@ static void stopping_an_idle_exporter_takes_no_time(void **state)
     struct world *world = *state;
     open_exporter(world, (struct script){{taken}, 1});
 
-    stop(world, 3600 * (int64_t)NS_PER_S);
+    stop(world, 3600 * second);
     wait_for_counts(world, (struct counts){.exported = 0});
 }
 
@@ -605,7 +610,7 @@ static void stopping_asks_a_busy_receiver_again(void **state)
 
     offer(world, 10);
     wait_for_requests(&world->receiver, 1);
-    stop(world, PATIENCE_S * (int64_t)NS_PER_S);
+    stop(world, PATIENCE_S * second);
     wait_for_counts(world, (struct counts){.exported = 10});
 }
 
@@ -617,11 +622,11 @@ static void stopping_ends_at_its_deadline(void **state)
     offer(world, 25);
     wait_for_requests(&world->receiver, 1);
     int64_t began_ns = clock_monotonic_ns();
-    stop(world, 50 * NS_PER_MS);
+    stop(world, 50 * millisecond);
     int64_t took_ns = clock_monotonic_ns() - began_ns;
 
     wait_for_counts(world, (struct counts){.shutdown = 25});
-    if (took_ns > PATIENCE_S / 2 * (int64_t)NS_PER_S)
+    if (took_ns > PATIENCE_S / 2 * second)
         fail_msg("took %lld ns", (long long)took_ns);
 }
 
@@ -633,7 +638,7 @@ static void stopping_without_a_receiver_drops_what_waits(void **state)
     open_exporter_to(world, world->receiver.port);
 
     offer(world, 25);
-    stop(world, 100 * NS_PER_MS);
+    stop(world, 100 * millisecond);
     wait_for_counts(world, (struct counts){.shutdown = 25});
 }
 
@@ -672,7 +677,7 @@ static void every_span_of_every_thread_ends_in_one_counter(void **state)
         assert_int_equal(pthread_create(&threads[i].thread, NULL, offer_many, &threads[i]), 0);
     }
     wait_for_requests(&world->receiver, 4);
-    stop(world, PATIENCE_S * (int64_t)NS_PER_S);
+    stop(world, PATIENCE_S * second);
     for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i].thread, NULL);
 

@@ -125,7 +125,7 @@ static void what_wraps_around_comes_out_whole(void **state)
     }
 }
 
-enum { PRODUCERS = 4, SPANS_EACH = 20000 };
+enum { PRODUCERS = 4, SPANS_EACH = 20000, SPANS = PRODUCERS * SPANS_EACH };
 
 struct producer {
     struct span_queue *queue;
@@ -175,7 +175,7 @@ static void spans_of_many_threads_stay_whole(void **state)
     }
 
     size_t total = 0;
-    while (total < PRODUCERS * SPANS_EACH) {
+    while (total < SPANS) {
         char       buffer[1000];
         size_t     spans;
         struct str taken = take_all(queue, 64, buffer, sizeof(buffer), &spans);
@@ -185,7 +185,7 @@ static void spans_of_many_threads_stay_whole(void **state)
 
     for (int i = 0; i < PRODUCERS; i++)
         pthread_join(producers[i].thread, NULL);
-    assert_int_equal(total, PRODUCERS * SPANS_EACH);
+    assert_int_equal(total, SPANS);
     assert_int_equal(span_queue_length(queue), 0);
 }
 

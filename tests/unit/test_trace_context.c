@@ -19,7 +19,7 @@
 #define ZERO_TRACE "00000000000000000000000000000000"
 #define ZERO_SPAN "0000000000000000"
 
-enum { MAX_HEADERS = 8 };
+enum { MAX_HEADERS = 8, ARENA_BYTES = 64 * 1024 };
 
 /* "name: value" lines, as many as are set. */
 struct headers {
@@ -52,7 +52,7 @@ static struct arena *arena;
 static int set_up(void **state)
 {
     (void)state;
-    arena = arena_new(64 * 1024);
+    arena = arena_new(ARENA_BYTES);
     return arena ? 0 : -1;
 }
 

@@ -38,7 +38,7 @@ struct fixture {
 static int set_up(void **state)
 {
     static struct fixture fixture;
-    fixture = (struct fixture){.arena = arena_new(64 * 1024), .metrics = metrics_new()};
+    fixture = (struct fixture){.arena = arena_new(1 << 16), .metrics = metrics_new()};
     *state = &fixture;
     return fixture.arena && fixture.metrics ? 0 : -1;
 }
