@@ -12,17 +12,17 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include "common/base/cleanup.h"
 #include "common/base/metadata.h"
 #include "common/base/status.h"
 
-struct arena;
 struct http_client;
 
 struct http_client_options {
-    const char *thread_name;         /* at most 15 bytes */
-    unsigned    max_connections;     /* in all */
-    unsigned    max_queued;          /* requests waiting to be started; beyond it they fail at once */
+    const char *thread_name;     /* at most 15 bytes */
+    unsigned    max_connections; /* in all */
+    unsigned    max_queued;      /* requests waiting to be started; beyond it they fail at once */
 };
 
 int http_client_new(struct http_client **ret_client, const struct http_client_options *options);
@@ -32,25 +32,25 @@ void http_client_free(struct http_client *client);
 DEFINE_CLEANUP(struct http_client *, http_client_free)
 
 struct http_outcome {
-    enum status     status; /* OK: an answer came, whatever its code; else why none came */
-    struct str      message; /* of a failure: what curl says */
-    int             code;
-    struct str      content_type;
-    struct str      retry_after; /* the header's value; absent when there is none */
-    struct str      body;
-    bool            is_body_cut; /* it was longer than the limit */
+    enum status status;  /* OK: an answer came, whatever its code; else why none came */
+    struct str  message; /* of a failure: what curl says */
+    int         code;
+    struct str  content_type;
+    struct str  retry_after; /* the header's value; absent when there is none */
+    struct str  body;
+    bool        is_body_cut; /* it was longer than the limit */
 };
 
 typedef void http_done_fn(const struct http_outcome *outcome, void *context);
 
 struct http_call {
-    struct str             url;      /* NUL-terminated, as are all names and values below */
-    struct str             method;   /* "GET" or "POST" */
-    const struct metadata *headers;  /* a value that cannot stand in a header is left out */
-    struct str             body;     /* POST */
+    struct str             url;     /* NUL-terminated, as are all names and values below */
+    struct str             method;  /* "GET" or "POST" */
+    const struct metadata *headers; /* a value that cannot stand in a header is left out */
+    struct str             body;    /* POST */
     int64_t                deadline_ns;
     size_t                 max_body_bytes; /* of the answer; the rest is read and dropped */
-    http_done_fn          *done;     /* the outcome's views live until it returns */
+    http_done_fn          *done;           /* the outcome's views live until it returns */
     void                  *context;
 };
 
