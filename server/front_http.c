@@ -111,11 +111,12 @@ static void answer(struct exchange *exchange, void *context)
 {
     const struct visit *visit = context;
 
-    if (wants_message(visit->request) &&
-        (visit->kind == EXCHANGE_CHAIN || exchange_result(exchange)->failure))
-        respond_with_message(visit);
-    else if (visit->kind == EXCHANGE_TIME && !exchange_result(exchange)->failure)
+    bool is_time = visit->kind == EXCHANGE_TIME;
+
+    if (is_time && !exchange_result(exchange)->failure)
         respond_with_time(visit);
+    else if (!is_time && wants_message(visit->request))
+        respond_with_message(visit);
     else
         respond_with_page(visit);
 }

@@ -62,7 +62,7 @@ static grpc_op op_receive_close(struct rpc_call *call)
     return op;
 }
 
-static void watch_close(struct rpc_call *call)
+void rpc_call_watch(struct rpc_call *call)
 {
     if (call->is_close_watched)
         return;
@@ -181,7 +181,7 @@ static void call_begin(struct rpc_call *call)
     }
 
     if (call->method->is_stream) {
-        watch_close(call);
+        rpc_call_watch(call);
     } else if (!call->payload) {
         rpc_call_fail_short(call, STATUS_INVALID_ARGUMENT, STR("the call has no request message"));
         return;
@@ -292,7 +292,7 @@ void rpc_call_on_cancel(struct rpc_call *call, void (*cancelled)(void *context),
     }
     call->cancelled = cancelled;
     call->cancelled_context = context;
-    watch_close(call);
+    rpc_call_watch(call);
 }
 
 static void message_read(struct rpc_tag *tag, bool ok)

@@ -81,5 +81,9 @@ void rpc_stream_write(struct rpc_call *call, struct str message, rpc_written_fn 
 /* Ends the stream; only while no read or write is in flight. The call is gone afterwards. */
 void rpc_stream_finish(struct rpc_call *call, enum status status, struct str message);
 
-/* For this folder only. */
+/*
+ * For this folder only. The library hands a cancellation down to the calls made
+ * with this one as their parent only while somebody waits to hear of it.
+ */
+void       rpc_call_watch(struct rpc_call *call);
 grpc_call *rpc_call_handle(struct rpc_call *call);

@@ -70,7 +70,6 @@ static grpc_channel *library_channel_new(const char *target, const struct rpc_cl
         integer_arg(GRPC_ARG_ENABLE_HTTP_PROXY, 0),
         integer_arg(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1 << GRPC_COMPRESS_NONE),
         integer_arg(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200),
-        integer_arg(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000),
         integer_arg(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 3000),
         integer_arg(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, 2000),
     };
@@ -281,6 +280,8 @@ struct rpc_outbound *rpc_start(struct rpc_peer *peer, const struct rpc_request *
     grpc_metadata_array_init(&outbound->trailers);
     outbound->sent = rpc_metadata_write(request->metadata, (struct str){0}, request->arena);
     outbound->message = rpc_buffer_copy(request->message);
+    if (request->parent)
+        rpc_call_watch(request->parent);
     outbound->call = grpc_channel_create_registered_call(
         channel->channel, request->parent ? rpc_call_handle(request->parent) : NULL,
         GRPC_PROPAGATE_DEFAULTS, rpc_worker_queue(request->worker), channel->method,
