@@ -27,7 +27,7 @@ static const struct setting table[] = {
     {"WORK", SETTING_CHOICE, AT(work), "none", .choices = "none|fibonacci", .help = "What to do besides calling others: fibonacci computes and sleeps."},
     {"WORK_SLEEP_MAX", SETTING_DURATION, AT(work_sleep_max_ns), "50ms", .max = 60e9, .help = "The longest sleep of WORK."},
     {"WORK_FIBONACCI_MAX", SETTING_INTEGER, AT(work_fibonacci_max), "30", .max = WORK_MAX_FIBONACCI_INDEX, .help = "The largest Fibonacci number of WORK, by its index."},
-    {"WORKERS", SETTING_INTEGER, AT(workers), "0", .max = MAX_WORKERS, .help = "gRPC threads; 0: one per processor, at most 4."},
+    {"WORKERS", SETTING_INTEGER, AT(workers), "0", .max = MAX_WORKERS, .help = "Threads for gRPC, and as many for HTTP; 0: one for every two processors, at most 4."},
     {"DRAIN_GRACE", SETTING_DURATION, AT(drain_grace_ns), "500ms", .max = 600e9, .help = "After SIGTERM: how long to go on serving while readiness says no."},
     {"DRAIN_TIMEOUT", SETTING_DURATION, AT(drain_timeout_ns), "10s", .max = 600e9, .help = "After that: how long requests in hand may take to end."},
     {"TRACE_URL", SETTING_TEXT, AT(trace_url), NULL, .help = "Link to a trace, shown with each answer; {trace_id} is replaced."},
@@ -273,17 +273,17 @@ static int read_seed(struct server_config *config, struct complaint complaint)
     return 0;
 }
 
+/* A hop shares its machine with its proxy and its neighbours: it takes half of it. */
 static unsigned count_workers(const struct server_settings *settings)
 {
     enum { MOST_BY_DEFAULT = 4 };
+    long half = sysconf(_SC_NPROCESSORS_ONLN) / 2;
 
     if (settings->workers > 0)
         return (unsigned)settings->workers;
-
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    if (processors < 1)
+    if (half < 1)
         return 1;
-    return processors < MOST_BY_DEFAULT ? (unsigned)processors : MOST_BY_DEFAULT;
+    return half < MOST_BY_DEFAULT ? (unsigned)half : MOST_BY_DEFAULT;
 }
 
 int server_config_read(int argc, char *argv[], settings_lookup_fn *lookup, struct arena *arena,
