@@ -11,7 +11,7 @@
 
 enum {
     MAX_HEADERS = 100,
-    /* So much of a body that is too long is read and dropped: its sender gets to see the 413. */
+    /* So much more than allowed is read and dropped, so that the sender gets to see the 413. */
     MAX_DROPPED_BYTES = 1024 * 1024,
 };
 
@@ -162,7 +162,7 @@ bool http_request_receive(struct http_request *request, const char *piece, size_
 
     request->refusal_code = MHD_HTTP_CONTENT_TOO_LARGE;
     request->dropped_bytes += size;
-    return request->dropped_bytes <= 2 * MAX_DROPPED_BYTES;
+    return request->dropped_bytes <= request->body_capacity + MAX_DROPPED_BYTES;
 }
 
 bool http_request_handle(struct http_request *request, const struct http_server_options *options)

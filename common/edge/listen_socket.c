@@ -59,14 +59,16 @@ static int open_at(const struct addrinfo *found, int *ret_fd)
 
 static int port_of(int fd, uint16_t *ret_port)
 {
-    struct sockaddr_storage bound;
-    socklen_t               size = sizeof(bound);
+    union {
+        struct sockaddr     any;
+        struct sockaddr_in  ipv4;
+        struct sockaddr_in6 ipv6;
+    } bound = {0};
+    socklen_t size = sizeof(bound);
 
-    if (getsockname(fd, (struct sockaddr *)&bound, &size) < 0)
+    if (getsockname(fd, &bound.any, &size) < 0)
         return -errno;
-
-    *ret_port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
-                                                  : ((struct sockaddr_in *)&bound)->sin_port);
+    *ret_port = ntohs(bound.any.sa_family == AF_INET6 ? bound.ipv6.sin6_port : bound.ipv4.sin_port);
     return 0;
 }
 

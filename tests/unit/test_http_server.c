@@ -17,7 +17,9 @@
 #include "common/base/arena.h"
 #include "common/base/text.h"
 
-enum { MAX_HEADER_BYTES = 8192, MAX_BODY_BYTES = 1000, MAX_HELD = 512, MiB = 1024 * 1024 };
+enum { MAX_HELD = 512 };
+
+static const size_t MAX_HEADER_BYTES = 8192, MAX_BODY_BYTES = 1000, MiB = 1048576;
 
 /* What the handler deferred, for the test to answer. */
 struct fixture {
@@ -124,7 +126,7 @@ static struct http_server_options options_for(struct fixture *fixture)
         .idle_timeout_s = 30,
         .max_header_bytes = MAX_HEADER_BYTES,
         .max_body_bytes = MAX_BODY_BYTES,
-        .arena_bytes = 64 * 1024,
+        .arena_bytes = 65536,
         .handle = handle,
         .context = fixture,
     };
@@ -264,10 +266,13 @@ static void read_head(int fd, struct answer *answer)
 
 static size_t announced_bytes(const struct answer *answer)
 {
-    const char *length = strcasestr(answer->head, "\r\ncontent-length:");
-    if (!length)
-        fail_msg("no length: \"%s\"", answer->head);
-    return strtoul(length + strlen("\r\ncontent-length:"), NULL, 10);
+    static const char name[] = "\r\ncontent-length:";
+
+    const char *length = strcasestr(answer->head, name);
+    if (length)
+        return strtoul(length + strlen(name), NULL, 10);
+    fail_msg("no length: \"%s\"", answer->head);
+    return 0;
 }
 
 static struct answer read_answer(int fd)
@@ -418,7 +423,7 @@ static void what_cannot_stand_in_a_header_is_left_out(void **state)
 static void the_peer_is_told_by_address_and_port(void **state)
 {
     int                fd = connect_to(*state);
-    struct sockaddr_in own;
+    struct sockaddr_in own = {0};
     socklen_t          size = sizeof(own);
     char               expected[64];
 
@@ -652,15 +657,15 @@ static void a_chunked_body_that_is_too_long_is_413(void **state)
 
 static void a_chunked_body_without_end_is_cut_off(void **state)
 {
-    int    fd = connect_to(*state);
-    char   chunk[16384 + 8] = "4000\r\n";
+    enum { CHUNK_BYTES = 16384 };
+    char   chunk[6 + CHUNK_BYTES + 3];
     size_t sent_bytes = 0;
+    int    fd = connect_to(*state);
 
     send_text(fd, "POST /echo HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n");
-    memset(chunk + 6, 'x', 16384);
-    memcpy(chunk + 6 + 16384, "\r\n", 2);
-    for (ssize_t n; (n = send(fd, chunk, sizeof(chunk), MSG_NOSIGNAL)) == sizeof(chunk);) {
-        sent_bytes += (size_t)n;
+    (void)snprintf(chunk, sizeof(chunk), "%x\r\n%0*d\r\n", CHUNK_BYTES, CHUNK_BYTES, 0);
+    while (send(fd, chunk, strlen(chunk), MSG_NOSIGNAL) == (ssize_t)strlen(chunk)) {
+        sent_bytes += CHUNK_BYTES;
         if (sent_bytes > 64 * MiB)
             fail_msg("%zu bytes were taken", sent_bytes);
     }
@@ -669,10 +674,12 @@ static void a_chunked_body_without_end_is_cut_off(void **state)
 
 static void who_sends_nothing_is_cut_off(void **state)
 {
-    static const char *const beginnings[] = {"", "GET / HT", "GET / HTTP/1.1\r\nhost: h\r\n",
-                                             "POST /echo HTTP/1.1\r\nhost: h\r\n"
-                                             "content-length: 10\r\n\r\nabc"};
-
+    static const char *const beginnings[] = {
+        "",
+        "GET / HT",
+        "GET / HTTP/1.1\r\nhost: h\r\n",
+        "POST /echo HTTP/1.1\r\nhost: h\r\ncontent-length: 10\r\n\r\nabc",
+    };
     int fds[ARRAY_LENGTH(beginnings)];
 
     for (size_t i = 0; i < ARRAY_LENGTH(beginnings); i++) {
