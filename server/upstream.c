@@ -3,7 +3,6 @@
 #include <errno.h>
 
 #include "common/base/arena.h"
-#include "common/base/random.h"
 #include "common/edge/rpc_call.h"
 #include "server/hop.h"
 #include "server/reply_wire.h"
@@ -39,9 +38,13 @@ void upstream_close(struct upstream *upstream)
     rpc_peer_free(take(upstream->peer));
 }
 
+/* As unlikely to repeat as a span's id, and made like one. */
 static struct str call_mark(struct arena *arena)
 {
-    return arena_format(arena, "%016llx", (unsigned long long)random_id());
+    struct span_id id = span_id_new();
+    char           hex[SPAN_ID_HEX_LENGTH];
+
+    return arena_copy(arena, span_id_format(&id, hex));
 }
 
 /*

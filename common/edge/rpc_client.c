@@ -69,6 +69,8 @@ static grpc_channel *library_channel_new(const char *target, const struct rpc_cl
         /* Else http_proxy in the environment would take the calls. */
         integer_arg(GRPC_ARG_ENABLE_HTTP_PROXY, 0),
         integer_arg(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1 << GRPC_COMPRESS_NONE),
+        /* Nobody asks for the library's own statistics, and each call pays for them. */
+        integer_arg(GRPC_ARG_ENABLE_CHANNELZ, 0),
         integer_arg(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200),
         integer_arg(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 3000),
         integer_arg(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, 2000),

@@ -52,6 +52,8 @@ static grpc_server *library_server_new(const struct rpc_server_limits *limits)
         integer_arg(GRPC_ARG_ALLOW_REUSEPORT, 0),
         /* The library inflates without a bound (1 MB to 1 GB): offer no compression at all. */
         integer_arg(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1 << GRPC_COMPRESS_NONE),
+        /* Nobody asks for the library's own statistics, and each call pays for them. */
+        integer_arg(GRPC_ARG_ENABLE_CHANNELZ, 0),
         /* Lenient with peers that keep connections alive: theirs may ping every 10 s. */
         integer_arg(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10 * 1000),
         integer_arg(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1),
@@ -59,6 +61,17 @@ static grpc_server *library_server_new(const struct rpc_server_limits *limits)
 
     return grpc_server_create(&(grpc_channel_args){.num_args = ARRAY_LENGTH(args), .args = args},
                               NULL);
+}
+
+static void server_shut(struct rpc_tag *tag, bool ok)
+{
+    struct rpc_server *server = container_of(tag, struct rpc_server, shut_tag);
+    (void)ok;
+
+    pthread_mutex_lock(&server->lock);
+    server->locked.is_shut = true;
+    pthread_mutex_unlock(&server->lock);
+    pthread_cond_signal(&server->changed);
 }
 
 int rpc_server_new(struct rpc_server **ret_server, struct rpc_worker *const workers[],
@@ -73,6 +86,7 @@ int rpc_server_new(struct rpc_server **ret_server, struct rpc_worker *const work
     server->n_workers = n_workers;
     server->unknown = (struct rpc_method){.handle = answer_unknown, .is_stream = true};
     server->server = library_server_new(&limits);
+    server->shut_tag.run = server_shut;
     pthread_mutex_init(&server->lock, NULL);
 
     pthread_condattr_t monotonic;
@@ -166,17 +180,6 @@ int rpc_server_start(struct rpc_server *server, const struct listen_address *add
     return 0;
 }
 
-static void server_shut(struct rpc_tag *tag, bool ok)
-{
-    struct rpc_server *server = container_of(tag, struct rpc_server, shut_tag);
-    (void)ok;
-
-    pthread_mutex_lock(&server->lock);
-    server->locked.is_shut = true;
-    pthread_mutex_unlock(&server->lock);
-    pthread_cond_signal(&server->changed);
-}
-
 static bool wait_until_shut(struct rpc_server *server, int64_t deadline_ns)
 {
     struct timespec deadline = {.tv_sec = deadline_ns / NS_PER_S,
@@ -195,7 +198,6 @@ void rpc_server_drain(struct rpc_server *server, int64_t deadline_ns)
     if (!server->is_started)
         return;
 
-    server->shut_tag.run = server_shut;
     grpc_server_shutdown_and_notify(server->server, rpc_worker_queue(server->workers[0]),
                                     &server->shut_tag);
     if (wait_until_shut(server, deadline_ns))
