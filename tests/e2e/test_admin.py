@@ -13,9 +13,7 @@ class Probes(ProgramTest):
     def test_a_hop_is_healthy_and_ready(self):
         hop = self.hop()
         for path in ("/healthz", "/readyz"):
-            answer = http.get(hop.admin_port, path)
-            self.assertEqual(answer.status, 200)
-            self.assertEqual(answer.text.strip(), "ok")
+            self.assertEqual(http.get(hop.admin_port, path).status, 200)
 
     def test_readiness_does_not_depend_on_the_next_hop(self):
         dead = self.start(RefusingUpstream())

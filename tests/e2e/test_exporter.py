@@ -163,8 +163,8 @@ class Trouble(ProgramTest):
 
     def test_a_slow_collector(self):
         over = threading.Event()
-        self.addCleanup(over.set)
         collector = self.start(Collector(behave=lambda: over.wait(0.3)))
+        self.addCleanup(over.set)
         for protocol, endpoint in (
             ("grpc", collector.grpc_endpoint), ("http/protobuf", collector.http_endpoint),
         ):  # fmt: skip

@@ -83,6 +83,9 @@ class Dice(FaultTest):
         after = metrics.read(self.chain.middleware).total("tracehop_requests_total")
         self.assertEqual(after, before)
 
+    def test_the_clock_only_tells_the_time(self):
+        self.assertEqual(self.failures_by_hop("clock=1", 20), {None: 20})
+
     def test_only_the_role_that_is_named_fails(self):
         for role in Chain.ROLES:
             self.assertEqual(self.failures_by_hop(f"{role}=1", 20), {f"{role}-prod": 20})
@@ -198,13 +201,7 @@ class Delays(FaultTest):
         hop = self.hop()
         with rpc.connect(hop.grpc_port) as channel:
             started = time.monotonic()
-            request, reply = rpc.message("tracehop.v1.CallRequest")(), rpc.message(
-                "tracehop.v1.CallReply"
-            )
-            method = rpc.unary(channel, rpc.CALL, request, reply)
-            pending = [
-                method.future(request, metadata=(("delay", "1s"),), timeout=60) for _ in range(100)
-            ]
+            pending = [rpc.start_call(channel, [("delay", "1s")]) for _ in range(100)]
             for one in pending:
                 one.result()
         self.assertLess(time.monotonic() - started, 20)

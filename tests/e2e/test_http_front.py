@@ -1,6 +1,7 @@
 """HTTP/1.1 as it should be spoken, and as it should not."""
 
 import contextlib
+import re
 import socket
 import time
 
@@ -62,16 +63,24 @@ class HttpFront(ProgramTest):
         self.assertEqual(http.status_of(raw), 431, raw[:200])
 
     def test_oversized_bodies_get_413(self):
-        self.assertEqual(self.request("GET", body=b"x" * (4 << 20)).status, 413)
+        for size in (65_537, 500_000):
+            with self.subTest(size=size):
+                self.assertEqual(self.request("GET", body=b"x" * size).status, 413)
+
+    def test_much_too_long_bodies_are_refused_by_their_announcement(self):
+        for size in (4 << 20, 1 << 40):
+            with self.subTest(size=size):
+                head = b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size
+                self.assertEqual(http.status_of(http.exchange(self.port, head)), 413)
 
     def test_a_body_of_unknown_length_is_bounded_too(self):
-        chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
-        raw = http.exchange(
-            self.port,
-            b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk * 64
-            + b"0\r\n\r\n",
-        )
+        head = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+        chunk = b"4000\r\n" + b"x" * 0x4000 + b"\r\n"
+        raw = http.exchange(self.port, head + chunk * 5 + b"0\r\n\r\n")
         self.assertEqual(http.status_of(raw), 413, raw[:200])
+        # Endless ones are given up, with or without a word.
+        raw = http.exchange(self.port, head + chunk * 1000 + b"0\r\n\r\n")
+        self.assertIn(http.status_of(raw), (0, 413), raw[:200])
 
     def test_small_bodies_are_read_and_ignored(self):
         self.assertEqual(self.request("GET", body=b"x" * 100).status, 200)
@@ -93,7 +102,8 @@ class HttpFront(ProgramTest):
             b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(256)),
         ):
             with self.subTest(raw=raw[:60]):
-                answer = http.exchange(self.port, raw)
+                # Some of it looks like the beginning of more, for which the server waits.
+                answer = http.exchange(self.port, raw, timeout_s=0.3)
                 self.assertNotIn(http.status_of(answer), (500, 503), answer[:200])
         self.assertEqual(self.request("GET").status, 200)
 
@@ -111,8 +121,7 @@ class HttpFront(ProgramTest):
             + request % (b"/nothing", b"")
             + request % (b"/time", b"Connection: close\r\n"),
         )
-        statuses = [int(line.split(b" ")[1]) for line in raw.split(b"\r\n") if line.startswith(b"HTTP/1.1 ")]
-        self.assertEqual(statuses, [200, 404, 200])
+        self.assertEqual(re.findall(rb"HTTP/1\.1 (\d+) ", raw), [b"200", b"404", b"200"])
 
     def test_http_1_0_is_answered(self):
         raw = http.exchange(self.port, b"GET / HTTP/1.0\r\n\r\n")

@@ -38,7 +38,7 @@ TABLE = {
     "text/html;q=2": TEXT,
     "text/html;q=abc": TEXT,
     ";;;,,,;q=": TEXT,
-    "text/html," * 500 + "application/json": HTML,
+    "text/html," * 500 + "application/json": JSON,
 }
 
 

@@ -6,6 +6,8 @@ from harness.programs import Hop, refusal, run_server
 from harness.upstreams import RefusingUpstream
 
 BAD = {
+    "ROLE": ("front end", "a/b", "a=b", "a;b"),
+    "VERSION": ("1:2",),
     "HTTP_LISTEN": ("8080x", "0.0.0.0", ":", "0.0.0.0:65536", "0.0.0.0:-1", "[::1:80", "a b:1"),
     "GRPC_LISTEN": ("nowhere", "127.0.0.1:99999"),
     "ADMIN_LISTEN": ("127.0.0.1:http",),
@@ -16,7 +18,7 @@ BAD = {
     ),
     "UPSTREAM_TIMEOUT": ("10", "-1s", "soon", "0s", "1e9h", "10 s"),
     "UPSTREAM_ORDER": ("random",),
-    "ON_UPSTREAM_FAILURE": ("ignore", "Propagate"),
+    "ON_UPSTREAM_FAILURE": ("ignore", "propagate,report"),
     "WORK": ("fibonaci",),
     "WORK_SLEEP_MAX": ("50", "-50ms"),
     "WORK_FIBONACCI_MAX": ("-1", "94", "many", "1.5"),

@@ -66,8 +66,8 @@ class UpstreamFailures(ProgramTest):
 
     def test_a_call_that_hangs_runs_into_the_timeout(self):
         over = threading.Event()
-        self.addCleanup(over.set)
         hanging = self.start(GrpcUpstream(lambda context: over.wait(60) and None))
+        self.addCleanup(over.set)
         self.assert_fails(hanging.uri, "DEADLINE_EXCEEDED", 504)
 
     def test_an_upstream_that_dies_is_unavailable(self):

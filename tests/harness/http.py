@@ -1,8 +1,10 @@
 """HTTP/1.1 as clients speak it, and as they should not."""
 
+import contextlib
 import http.client
 import json
 import socket
+import threading
 
 _TIMEOUT_S = 60
 
@@ -74,24 +76,27 @@ def get_json(port, path="/", headers=()):
         return client.get_json(path, headers)
 
 
-def exchange(port, raw):
-    """Sends bytes that no decent client would send; returns all that comes back until the end."""
-    with socket.create_connection(("127.0.0.1", port), timeout=_TIMEOUT_S) as connection:
-        try:
-            connection.sendall(raw)
-            connection.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass  # The server may hang up as soon as it has seen enough.
+def exchange(port, raw, timeout_s=_TIMEOUT_S):
+    """Sends bytes that no decent client would send; returns what comes back until the server hangs
+    up, or until the timeout.
+    """
+    with socket.create_connection(("127.0.0.1", port), timeout=timeout_s) as connection:
+        # The server may answer, and hang up, before it has seen all.
+        sender = threading.Thread(target=_send, args=(connection, raw))
+        sender.start()
         received = b""
-        while True:
-            try:
-                piece = connection.recv(65536)
-            except ConnectionResetError:
-                break
-            if not piece:
-                break
-            received += piece
+        with contextlib.suppress(ConnectionResetError, TimeoutError):
+            while piece := connection.recv(65536):
+                received += piece
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+        sender.join()
     return received
+
+
+def _send(connection, raw):
+    with contextlib.suppress(OSError):
+        connection.sendall(raw)
 
 
 def status_of(raw):

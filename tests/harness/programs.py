@@ -19,7 +19,7 @@ class Program:
     """A running program that logs JSON lines."""
 
     def __init__(self, command, settings):
-        self.name = settings.get("ROLE", command[0])
+        self.name = str(command[0])
         self.lines = []
         self.noise = []
         self._news = threading.Condition()
@@ -145,6 +145,7 @@ class Hop(Program):
                 **{name: str(value) for name, value in settings.items()},
             },
         )
+        self.name = f"{role}-{version}"
         try:
             self.wait_for_log("ready")
         except AssertionError:

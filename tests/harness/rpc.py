@@ -69,11 +69,16 @@ def unary(channel, path, request, reply_class):
     )
 
 
-def call_on(channel, metadata=(), timeout_s=60):
-    """tracehop.v1.Hop/Call."""
+def start_call(channel, metadata=(), timeout_s=60):
+    """A tracehop.v1.Hop/Call that is on its way. Whoever drops it cancels it."""
     request = message("tracehop.v1.CallRequest")()
     method = unary(channel, CALL, request, message("tracehop.v1.CallReply"))
-    pending = method.future(request, metadata=tuple(metadata), timeout=timeout_s)
+    return method.future(request, metadata=tuple(metadata), timeout=timeout_s)
+
+
+def call_on(channel, metadata=(), timeout_s=60):
+    """The Outcome of tracehop.v1.Hop/Call."""
+    pending = start_call(channel, metadata, timeout_s)
     code = pending.code()
     reply = pending.result() if code == grpc.StatusCode.OK else None
     return Outcome(

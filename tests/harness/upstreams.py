@@ -150,9 +150,21 @@ class RefusingUpstream:
 class SilentUpstream(_TcpServer):
     """Accepts, reads, and never answers."""
 
+    def __init__(self):
+        self._requests = threading.Semaphore(0)
+        self._hang_ups = threading.Semaphore(0)
+        super().__init__()
+
     def serve(self, connection):
         while connection.recv(65536):
-            pass
+            self._requests.release()
+        self._hang_ups.release()
+
+    def wait_for_a_request(self, timeout_s):
+        return self._requests.acquire(timeout=timeout_s)
+
+    def wait_for_a_hang_up(self, timeout_s):
+        return self._hang_ups.acquire(timeout=timeout_s)
 
 
 class DyingUpstream(_TcpServer):
