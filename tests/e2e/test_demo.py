@@ -1,0 +1,151 @@
+"""scripts/demo, on ports of its own: what a newcomer runs first."""
+
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import tempfile
+
+from harness import build, http
+from harness.case import ProgramTest
+from harness.wait import eventually
+
+HOPS = ("frontend-prod", "middleware-prod", "middleware-canary", "backend-prod", "clock")
+
+
+class Demo(ProgramTest):
+    def setUp(self):
+        folder = self.start(tempfile.TemporaryDirectory())
+        self.state = pathlib.Path(folder) / "demo"
+        self.http, self.grpc, self.admin = free_bases(3, len(HOPS))
+        self.environment = {
+            **os.environ,
+            **build.sanitizer_options(),
+            "DEMO_SERVER": str(build.program("tracehop-server")),
+            "DEMO_STATE": str(self.state),
+            "HTTP_PORT": str(self.http),
+            "GRPC_PORT": str(self.grpc),
+            "ADMIN_PORT": str(self.admin),
+        }
+        self.addCleanup(self.demo, "stop")
+
+    def demo(self, verb):
+        return subprocess.run(
+            [build.ROOT / "scripts/demo", verb],
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+    def assert_nothing_is_left(self):
+        self.assertFalse(self.state.exists())
+        for base in (self.http, self.grpc, self.admin):
+            for number in range(len(HOPS)):
+                with socket.socket() as probe:
+                    self.assertNotEqual(probe.connect_ex(("127.0.0.1", base + number)), 0)
+
+    def test_start_returns_when_the_chain_answers_and_stop_ends_it(self):
+        started = self.demo("start")
+        self.assertEqual((started.returncode, started.stderr), (0, ""))
+        for word in (*HOPS, f"http://localhost:{self.http}/", "curl", "fail:", "grpcurl"):
+            self.assertIn(word, started.stdout)
+        middle = [http.get(self.http).text.splitlines()[1].split(" ")[2] for _ in range(6)]
+        self.assertEqual(set(middle), {"middleware-prod", "middleware-canary"})
+        self.assertEqual(self.demo("stop").returncode, 0)
+        self.assert_nothing_is_left()
+
+    def test_stop_is_fine_when_nothing_runs(self):
+        for _ in range(2):
+            stopped = self.demo("stop")
+            self.assertEqual((stopped.returncode, stopped.stdout, stopped.stderr), (0, "", ""))
+
+    def test_it_runs_in_the_foreground_until_ctrl_c(self):
+        with subprocess.Popen(
+            [build.ROOT / "scripts/demo", "run"],
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as running:
+            for line in running.stdout:
+                if "See" in line:
+                    break
+            self.assertEqual(http.get(self.http).status, 200)
+            running.send_signal(signal.SIGINT)
+            rest = running.stdout.read()
+        self.assertEqual(running.returncode, 0)
+        for hop in HOPS:
+            self.assertRegex(rest, rf"(?m)^{hop} +\| ")
+        self.assert_nothing_is_left()
+
+    def test_a_second_one_is_refused(self):
+        self.demo("start")
+        second = self.demo("start")
+        self.assertEqual(second.returncode, 1)
+        self.assertIn("runs already", second.stderr)
+        self.assertEqual(http.get(self.http).status, 200)
+
+    def test_a_taken_port_is_told_before_anything_starts(self):
+        taken = self.start(socket.create_server(("127.0.0.1", self.grpc + 2)))
+        started = self.demo("start")
+        self.assertEqual(started.returncode, 1)
+        for word in (str(taken.getsockname()[1]), "middleware-canary", f"GRPC_PORT={self.grpc}"):
+            self.assertIn(word, started.stderr)
+        self.assertFalse(self.state.exists())
+
+    def test_when_one_hop_dies_the_others_are_ended_and_its_name_is_told(self):
+        self.demo("start")
+        os.kill(self.pid_of("backend-prod"), signal.SIGKILL)
+        told = self.state / "supervisor.log"
+        eventually(told.exists, "the supervisor gives up")
+        eventually(lambda: "backend-prod ended" in told.read_text(encoding="utf-8"), "it says why")
+        self.demo("stop")
+        self.assert_nothing_is_left()
+
+    def test_hops_do_not_outlive_a_supervisor_that_was_killed(self):
+        self.demo("start")
+        os.kill(int((self.state / "supervisor").read_text(encoding="ascii")), signal.SIGKILL)
+
+        def all_gone():
+            try:
+                return not http.get(self.http)
+            except OSError:
+                return True
+
+        eventually(all_gone, "the hops end")
+        self.assertEqual(self.demo("start").returncode, 0)
+
+    def pid_of(self, hop):
+        """Each hop has its role and version in its environment."""
+        role, version = hop.split("-")
+        wanted = {f"ROLE={role}", f"VERSION={version}", f"HTTP_LISTEN=127.0.0.1:{self.http + 3}"}
+        for process in pathlib.Path("/proc").glob("[0-9]*"):
+            try:
+                environment = (process / "environ").read_text("utf-8", "replace").split("\0")
+            except OSError:
+                continue
+            if wanted <= set(environment):
+                return int(process.name)
+        raise AssertionError(f"no process of {hop}")
+
+
+def free_bases(count, ports):
+    """That many first ports of ranges of free ports."""
+    bases = []
+    while len(bases) < count:
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            base = probe.getsockname()[1]
+        free = base + ports < 65536 and all(is_free(base + number) for number in range(ports))
+        if free and all(abs(base - other) > ports for other in bases):
+            bases.append(base)
+    return bases
+
+
+def is_free(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
