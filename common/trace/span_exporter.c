@@ -35,6 +35,9 @@ enum drop_reason {
 /* OTEL_EXPORTER_OTLP_TIMEOUT's default: a receiver that says nothing gets another try. */
 static const int64_t max_try_ns = 10 * (int64_t)NS_PER_S;
 
+/* At the end, a receiver that is not there is given this long to appear. */
+static const int64_t max_absence_ns = NS_PER_S;
+
 struct span_exporter {
     struct span_exporter_options options;
     struct metrics_series       *exported;
@@ -53,7 +56,7 @@ struct span_exporter {
     int64_t           not_before_ns; /* what the receiver, or reason, asks for */
     unsigned          failures;      /* in a row */
     bool              is_stopping;
-    int64_t           stop_deadline_ns;
+    int64_t           stop_began_ns, stop_deadline_ns;
     struct rpc_timer  stop_timer;
     struct rpc_task   stop_task;
     sem_t             stopped;
@@ -162,6 +165,8 @@ static void try_later(struct span_exporter *exporter, const struct otlp_verdict 
     exporter->failures++;
     exporter->not_before_ns =
         now_ns + later(verdict->wait_ns, otlp_backoff_ns(exporter->failures, random_id()));
+    if (exporter->is_stopping && verdict->answer == OTLP_UNREACHABLE)
+        limit_ns = earlier(limit_ns, exporter->stop_began_ns + max_absence_ns);
     if (exporter->not_before_ns < limit_ns) {
         exporter->state = BACKING_OFF;
         rpc_worker_arm(exporter->worker, &exporter->timer, exporter->not_before_ns);
@@ -252,6 +257,7 @@ static void begin_to_stop(struct rpc_task *task)
     struct span_exporter *exporter = container_of(task, struct span_exporter, stop_task);
 
     exporter->is_stopping = true;
+    exporter->stop_began_ns = clock_monotonic_ns();
     rpc_worker_arm(exporter->worker, &exporter->stop_timer, exporter->stop_deadline_ns);
     if (exporter->state == WAITING)
         wait_or_send(exporter);
