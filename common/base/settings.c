@@ -221,7 +221,8 @@ static int read_all(struct reading *reading, void *values)
 {
     if (has_word(reading, "--help"))
         return SETTINGS_HELP;
-    if (has_word(reading, "--version"))
+    /* Alone; with a value it is the flag of a setting VERSION. */
+    if (reading->argc == 2 && has_word(reading, "--version"))
         return SETTINGS_VERSION;
 
     int r = check_arguments(reading);

@@ -64,7 +64,7 @@ enum settings_outcome { SETTINGS_READY, SETTINGS_HELP, SETTINGS_VERSION };
 /*
  * Fills `values` (a struct of the program's own, laid out as the table says) from
  * defaults, environment and `argv`. Texts live in `arena` or in argv/environ.
- * Returns an outcome (--help and --version are for the caller to print), or
+ * Returns an outcome (--help, and --version alone, are for the caller to print), or
  * -EINVAL (-ENOMEM) with a line for the user in `error`: which setting, which
  * value, what is wrong with it, what would be right.
  */

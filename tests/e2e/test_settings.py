@@ -96,7 +96,7 @@ class Answers(ProgramTest):
         self.assertEqual(rpc.call(hop.grpc_port).reply.name, "frontend-prod")
 
     def test_a_flag_wins_over_the_variable(self):
-        hop = self.start(Hop("frontend", flags=("--role", "backend", "--version=canary")))
+        hop = self.start(Hop("frontend", flags=("--role", "backend", "--version", "canary")))
         self.assertEqual(rpc.call(hop.grpc_port).reply.name, "backend-canary")
 
     def test_a_trace_url_is_linked(self):
