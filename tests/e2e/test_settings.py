@@ -1,6 +1,9 @@
 """What can be set, and what is said when it is set wrong."""
 
+import re
+
 from harness import http, rpc
+from harness.build import ROOT
 from harness.case import ProgramTest
 from harness.programs import Hop, refusal, run_server
 from harness.upstreams import RefusingUpstream
@@ -81,6 +84,13 @@ class Answers(ProgramTest):
             with self.subTest(name=name):
                 self.assertIn(name, answers)
                 self.assertIn("--" + name.lower().replace("_", "-"), answers)
+
+    def test_the_readme_has_every_setting_and_its_default(self):
+        _, answers, _ = run_server("--help")
+        told = dict(re.findall(r"^  ([A-Z_]+) +--[a-z-]+ *(\S*)$", answers, re.MULTILINE))
+        readme = (ROOT / "README.md").read_text()
+        written = dict(re.findall(r"^\| `([A-Z_]+)` \| (?:`(\S*)`)? ?\|", readme, re.MULTILINE))
+        self.assertEqual(written, told)
 
     def test_version_is_told_on_standard_output(self):
         status, answers, said = run_server("--version")
