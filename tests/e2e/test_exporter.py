@@ -132,7 +132,8 @@ class Trouble(ProgramTest):
                 self.assert_quick(client)
                 for _ in range(REQUESTS * (1 if build.is_instrumented() else 10)):
                     self.assertEqual(client.get().status, 200)
-            self.assertLess(hop.resident_bytes() - resident, 16 << 20)
+            if not build.is_instrumented():  # A sanitizer keeps what was freed for a while.
+                self.assertLess(hop.resident_bytes() - resident, 8 << 20)
             spans = metrics.read(hop).total("tracehop_requests_total", front="http")
             # What is in no counter yet still waits, in the queue or in the batch on its way.
             waiting = spans - exported(hop) - dropped(hop)

@@ -26,8 +26,10 @@ def is_instrumented():
 
 def sanitizer_options():
     """What the programs of every build run with; the plain ones ignore it."""
+    tests = ROOT / "tests"
     return {
         "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1",
+        "LSAN_OPTIONS": f"suppressions={tests}/lsan.supp:print_suppressions=0",
         "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
-        "TSAN_OPTIONS": f"suppressions={ROOT}/tests/tsan.supp:second_deadlock_stack=1",
+        "TSAN_OPTIONS": f"suppressions={tests}/tsan.supp:print_suppressions=0:second_deadlock_stack=1",
     }
