@@ -124,6 +124,7 @@ class Trouble(ProgramTest):
             "OTEL_BSP_EXPORT_TIMEOUT": "1000",
             "OTEL_BSP_MAX_QUEUE_SIZE": str(QUEUE),
             "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "10",
+            "DRAIN_TIMEOUT": "1s",
         }
         with Hop(**settings) as hop:
             with http.Client(hop.http_port) as client:
@@ -139,6 +140,8 @@ class Trouble(ProgramTest):
             waiting = spans - exported(hop) - dropped(hop)
             self.assertLessEqual(waiting, QUEUE + 10)
             self.assertGreater(dropped(hop, reason="queue_full"), 0)
+            started = time.monotonic()
+        self.assertLess(time.monotonic() - started, 5)
 
     def assert_quick(self, client):
         durations = []

@@ -5,6 +5,7 @@ W3C Trace Context, 3.3 (tracestate).
 """
 
 import concurrent.futures
+import contextlib
 import http.server
 import re
 import threading
@@ -260,8 +261,9 @@ class _HttpReceiver(http.server.BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", "application/x-protobuf")
         self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        with contextlib.suppress(OSError):  # A sender need not wait for the answer.
+            self.end_headers()
+            self.wfile.write(body)
 
     def log_message(self, *_arguments):
         pass

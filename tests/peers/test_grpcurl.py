@@ -118,7 +118,7 @@ class Grpcurl(ProgramTest):
         self.assertIn("Code: NotFound", complained)
 
     def test_watch_streams_the_change_to_not_serving(self):
-        hop = self.hop(DRAIN_GRACE="3s")
+        hop = self.hop(DRAIN_GRACE="1s")
         watch = subprocess.Popen(
             command(hop.grpc_port, f"{HEALTH}/Watch", options=["-max-time", "60"]),
             stdout=subprocess.PIPE,
