@@ -4,12 +4,12 @@
  * Threads:
  *   main          starts and stops everything, and waits for signals in between
  *   grpc-N        workers: gRPC calls in both directions, timers, and every
- *                 exchange that has to wait (rpc_worker.h)
+ *                 exchange that has to wait (rpc_worker.h); the first one also
+ *                 takes ended spans to the collector
  *   http-N        libmicrohttpd's pool for the HTTP front; runs exchanges that
  *                 need not wait, hands the others to a worker
  *   admin-N       the same for the admin port
  *   http-client   all HTTP calls to upstreams (curl)
- *   span-exporter takes ended spans to the collector
  *
  * An exchange belongs to one thread at a time and lives in its request's arena.
  * What threads share is the hop (read-only but for atomics), the attempts table,
@@ -124,6 +124,7 @@ static int open_exporter(struct program *program)
 
     return span_exporter_new(&program->exporter,
                              &(struct span_exporter_options){
+                                 .worker = program->hop.workers[0].rpc,
                                  .protocol = (enum otlp_protocol)settings->otel_protocol,
                                  .endpoint = config->otlp_endpoint,
                                  .resource = resource,
@@ -231,8 +232,6 @@ static int open_hop(struct program *program)
                                                       .max_queued = MAX_UPSTREAM_QUEUE});
     if (r < 0)
         return complain("the HTTP client", r);
-    if ((r = open_workers(program)) < 0)
-        return r;
     return open_upstreams(program);
 }
 
@@ -322,9 +321,9 @@ static int open_admin(struct program *program)
 
 static int start(struct program *program)
 {
-    int (*const steps[])(struct program *) = {open_metrics, open_tracing,    open_hop,
-                                              open_health,  open_grpc_front, open_http_front,
-                                              open_admin};
+    int (*const steps[])(struct program *) = {open_metrics,    open_workers, open_tracing,
+                                              open_hop,        open_health,  open_grpc_front,
+                                              open_http_front, open_admin};
 
     for (size_t i = 0; i < ARRAY_LENGTH(steps); i++) {
         int r = steps[i](program);
@@ -395,8 +394,8 @@ static void stop(struct program *program)
 {
     announce_end(program);
     drain(program);
-    stop_workers(program);
     flush_spans(program);
+    stop_workers(program);
     log_info("stopped");
 }
 
@@ -405,9 +404,13 @@ static void close_hop(struct hop *hop)
     for (size_t i = 0; i < hop->n_upstreams; i++)
         upstream_close(&hop->upstreams[i]);
     http_client_free(hop->http_client);
+    attempts_free(hop->attempts);
+}
+
+static void close_workers(struct hop *hop)
+{
     for (size_t i = 0; i < hop->n_workers; i++)
         rpc_worker_free(hop->workers[i].rpc);
-    attempts_free(hop->attempts);
 }
 
 /* What start made, last first; half of it is fine. */
@@ -421,6 +424,7 @@ static void release(struct program *program)
     close_hop(&program->hop);
     tracer_free(program->tracer);
     span_exporter_free(program->exporter);
+    close_workers(&program->hop);
     metrics_free(program->metrics);
 }
 

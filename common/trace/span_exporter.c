@@ -215,7 +215,7 @@ static void woken(struct rpc_task *task)
         wait_or_send(exporter);
 }
 
-/* Under the lock, so that stop cannot end the worker between the question and the post. */
+/* Under the lock, so that nothing is posted any more once stop has returned. */
 static void wake(struct span_exporter *exporter)
 {
     pthread_mutex_lock(&exporter->lock);
@@ -277,7 +277,6 @@ void span_exporter_stop(struct span_exporter *exporter, int64_t deadline_ns)
     rpc_worker_post(exporter->worker, &exporter->stop_task);
     while (sem_wait(&exporter->stopped) < 0 && errno == EINTR)
         ;
-    rpc_worker_stop(exporter->worker);
 }
 
 static int open_counters(struct span_exporter *exporter, struct metrics *metrics)
@@ -319,14 +318,13 @@ static int open_memory(struct span_exporter *exporter)
                                                         .max_spans = options->max_batch_spans});
 }
 
-static int open_worker(struct span_exporter *exporter)
+static int open_sender(struct span_exporter *exporter)
 {
     const struct span_exporter_options *options = &exporter->options;
 
-    int r = rpc_worker_new(&exporter->worker, "span-exporter");
-    if (r < 0)
-        return r;
-    r = otlp_sender_new(&exporter->sender, options->protocol, &options->endpoint, exporter->worker);
+    exporter->worker = options->worker;
+    int r =
+        otlp_sender_new(&exporter->sender, options->protocol, &options->endpoint, exporter->worker);
     if (r < 0)
         return r;
 
@@ -336,7 +334,7 @@ static int open_worker(struct span_exporter *exporter)
     exporter->wake_task.run = woken;
     exporter->stop_task.run = begin_to_stop;
     wait_or_send(exporter);
-    return rpc_worker_start(exporter->worker);
+    return 0;
 }
 
 int span_exporter_new(struct span_exporter              **ret_exporter,
@@ -359,7 +357,7 @@ int span_exporter_new(struct span_exporter              **ret_exporter,
     r = open_memory(exporter);
     if (r < 0)
         return r;
-    r = open_worker(exporter);
+    r = open_sender(exporter);
     if (r < 0)
         return r;
     *ret_exporter = take(exporter);
@@ -372,7 +370,6 @@ void span_exporter_free(struct span_exporter *exporter)
         return;
 
     otlp_sender_free(exporter->sender);
-    rpc_worker_free(exporter->worker);
     span_queue_free(exporter->queue);
     span_batch_done(&exporter->batch);
     sem_destroy(&exporter->stopped);

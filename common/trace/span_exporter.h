@@ -2,7 +2,7 @@
 
 /*
  * Span exporter: takes ended spans in batches from a queue to a collector, over
- * OTLP/gRPC or OTLP/HTTP, in the background, on a worker of its own. A dead or
+ * OTLP/gRPC or OTLP/HTTP, in the background. A dead or
  * slow collector costs a request nothing: spans that find no room are counted.
  *
  * Every span ends in one counter: tracehop_spans_exported_total, or
@@ -19,9 +19,17 @@
 #include "common/base/uri.h"
 #include "common/trace/otlp.h"
 
+struct rpc_worker;
 struct span_exporter;
 
 struct span_exporter_options {
+    /*
+     * Where it runs, besides other things: it does not block. Borrowed; starts after
+     * span_exporter_new, and runs until span_exporter_stop has returned. Not a worker
+     * of its own: a second one waiting inside gRPC would take turns in polling for
+     * all sockets, and cost the first one a switch of threads for each event.
+     */
+    struct rpc_worker *worker;
     enum otlp_protocol protocol;
     struct uri endpoint; /* http://host:4317, or http://host:4318 with the path to post to */
     struct str resource; /* otlp_encode_resource; borrowed */

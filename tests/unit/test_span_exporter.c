@@ -285,12 +285,15 @@ static int set_up(void **state)
                            .arena = arena_new(1 << 20),
                            .metrics = metrics_new()};
     world.receiver.arena = arena_new(8 << 20);
+    struct rpc_worker *worker;
+    assert_int_equal(rpc_worker_new(&worker, "test-exporter"), 0);
     pthread_mutex_init(&world.receiver.lock, NULL);
     pthread_cond_init(&world.receiver.changed, NULL);
 
     struct span_attribute name = {
         .key = STR("service.name"), .kind = ATTRIBUTE_STR, .str = STR("frontend")};
     world.options = (struct span_exporter_options){
+        .worker = worker,
         .protocol = world.protocol,
         .resource = otlp_encode_resource(&name, 1, world.resource, sizeof(world.resource)),
         .scope_name = STR("tracehop"),
@@ -316,7 +319,9 @@ static int tear_down(void **state)
 
     if (world->exporter && !world->is_stopped)
         stop(world, 0);
+    rpc_worker_stop(world->options.worker);
     span_exporter_free(world->exporter);
+    rpc_worker_free(world->options.worker);
     close_receiver(&world->receiver);
     metrics_free(world->metrics);
     arena_free(world->receiver.arena);
@@ -332,6 +337,7 @@ static void open_exporter_to(struct world *world, uint16_t port)
 
     assert_int_equal(uri_parse(text, &world->options.endpoint, NULL), 0);
     assert_int_equal(span_exporter_new(&world->exporter, &world->options, world->metrics), 0);
+    assert_int_equal(rpc_worker_start(world->options.worker), 0);
 }
 
 static void open_exporter(struct world *world, struct script script)
