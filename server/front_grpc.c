@@ -32,21 +32,30 @@ static void fail_short_of_memory(struct rpc_call *call)
                   NULL);
 }
 
+/* A reply says itself which trace it belongs to: of what answers carry, only a warning is left. */
+static void answer_reply(struct rpc_call *call, const struct exchange_result *result)
+{
+    struct field          field = {STR("x-tracehop-warning"), result->warning};
+    const struct metadata warning = {.fields = &field, .count = 1};
+
+    struct str message = reply_encode(&result->reply, rpc_call_arena(call));
+    if (message.at)
+        rpc_call_reply(call, message, str_is_empty(result->warning) ? NULL : &warning);
+    else
+        fail_short_of_memory(call);
+}
+
 static void answer(struct exchange *exchange, void *context)
 {
     struct rpc_call              *call = context;
     const struct exchange_result *result = exchange_result(exchange);
-    struct metadata               headers = exchange_answer_headers(exchange, rpc_call_arena(call));
-    if (result->failure) {
-        answer_failure(call, result, &headers);
-        return;
-    }
 
-    struct str message = reply_encode(&result->reply, rpc_call_arena(call));
-    if (message.at)
-        rpc_call_reply(call, message, &headers);
-    else
-        fail_short_of_memory(call);
+    if (result->failure) {
+        struct metadata headers = exchange_answer_headers(exchange, rpc_call_arena(call));
+        answer_failure(call, result, &headers);
+    } else {
+        answer_reply(call, result);
+    }
 }
 
 static void handle(struct rpc_call *call, void *context)

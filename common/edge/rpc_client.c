@@ -8,12 +8,11 @@
 #include <grpc/grpc.h>
 #include <grpc/grpc_security.h>
 #include <grpc/slice.h>
-#include <grpc/support/alloc.h>
 
 #include "common/base/arena.h"
 #include "common/base/text.h"
-#include "common/edge/rpc_codec.h"
 #include "common/edge/rpc_call.h"
+#include "common/edge/rpc_codec.h"
 
 /*
  * Each address has a channel of its own. A name may stand for several hosts;
@@ -169,31 +168,6 @@ static struct str copy_slice(struct arena *arena, const grpc_slice *slice)
     return arena_copy(arena, rpc_slice_view(slice));
 }
 
-static struct str copy_peer(struct arena *arena, grpc_call *call)
-{
-    char      *peer = grpc_call_get_peer(call);
-    struct str copy = arena_copy(arena, str_from(peer));
-
-    gpr_free(peer);
-    return copy;
-}
-
-/* Fields whose bytes live in `arena`, for the slices go with the call. */
-static int copy_trailing(const grpc_metadata_array *array, struct arena *arena,
-                         struct metadata *ret_metadata)
-{
-    int r = rpc_metadata_read(array, arena, ret_metadata);
-    if (r < 0)
-        return r;
-
-    for (size_t i = 0; i < ret_metadata->count; i++) {
-        struct field *field = &ret_metadata->fields[i];
-        field->name = arena_copy(arena, field->name);
-        field->value = arena_copy(arena, field->value);
-    }
-    return 0;
-}
-
 static void read_failure(struct rpc_outbound *outbound, struct rpc_outcome *outcome)
 {
     struct arena *arena = outbound->request.arena;
@@ -204,16 +178,12 @@ static void read_failure(struct rpc_outbound *outbound, struct rpc_outcome *outc
 }
 
 /* What came, in the request's arena. Without memory for it the call counts as failed. */
-static struct rpc_outcome read_outcome(struct rpc_outbound *outbound, struct metadata *trailing)
+static struct rpc_outcome read_outcome(struct rpc_outbound *outbound)
 {
-    struct arena      *arena = outbound->request.arena;
-    struct rpc_outcome outcome = {.status = (enum status)outbound->status, .trailing = trailing};
+    struct rpc_outcome outcome = {.status = (enum status)outbound->status};
 
-    if (copy_trailing(&outbound->trailers, arena, trailing) < 0)
-        outcome.status = STATUS_RESOURCE_EXHAUSTED;
-    outcome.peer = copy_peer(arena, outbound->call);
     if (outbound->response)
-        outcome.response = rpc_buffer_read(outbound->response, arena);
+        outcome.response = rpc_buffer_read(outbound->response, outbound->request.arena);
     if (outcome.status == STATUS_OK && !outcome.response.at) {
         outcome.status = STATUS_INTERNAL;
         outcome.message = STR("the answer has no message");
@@ -238,8 +208,7 @@ static void outbound_release(struct rpc_outbound *outbound)
 static void call_done(struct rpc_tag *tag, bool ok)
 {
     struct rpc_outbound *outbound = container_of(tag, struct rpc_outbound, tag);
-    struct metadata      trailing = {0};
-    struct rpc_outcome   outcome = read_outcome(outbound, &trailing);
+    struct rpc_outcome   outcome = read_outcome(outbound);
     (void)ok; /* a batch with a status in it always succeeds */
 
     outbound_release(outbound);

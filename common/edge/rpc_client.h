@@ -37,12 +37,10 @@ void rpc_peer_free(struct rpc_peer *peer);
 DEFINE_CLEANUP(struct rpc_peer *, rpc_peer_free)
 
 struct rpc_outcome {
-    enum status            status;
-    struct str             message; /* of the status */
-    struct str             details; /* grpc-status-details-bin; absent when there is none */
-    struct str             response;
-    struct str             peer;     /* the address that answered; may be empty */
-    const struct metadata *trailing; /* without gRPC's own */
+    enum status status;
+    struct str  message; /* of the status */
+    struct str  details; /* grpc-status-details-bin; absent when there is none */
+    struct str  response;
 };
 
 struct rpc_outbound;

@@ -20,9 +20,8 @@ static const char method[] = "/test.Service/Method";
 
 /* What a test's client saw, handed from its worker to the test. */
 struct answer {
-    enum status     status;
-    struct str      message, details, response;
-    struct metadata trailing;
+    enum status status;
+    struct str  message, details, response;
 };
 
 struct world {
@@ -163,8 +162,7 @@ static void call_done(struct rpc_outbound *outbound, const struct rpc_outcome *o
     world->locked.last = (struct answer){.status = outcome->status,
                                          .message = outcome->message,
                                          .details = outcome->details,
-                                         .response = outcome->response,
-                                         .trailing = *outcome->trailing};
+                                         .response = outcome->response};
     world->locked.n_answers++;
     pthread_mutex_unlock(&world->lock);
     pthread_cond_broadcast(&world->changed);
@@ -212,7 +210,7 @@ static void assert_str(struct str s, const char *expected)
         fail_msg("\"%.*s\" is not \"%s\"", STR_ARGS(s), expected);
 }
 
-static void a_reply_brings_the_message_and_the_trailing_metadata(void **state)
+static void a_reply_brings_the_message(void **state)
 {
     cleanup_with(world_free_at) struct world *world = world_new(handle_echo);
     (void)state;
@@ -220,7 +218,6 @@ static void a_reply_brings_the_message_and_the_trailing_metadata(void **state)
     struct answer answer = call(world);
     assert_int_equal(answer.status, STATUS_OK);
     assert_str(answer.response, "hello");
-    assert_str(metadata_find(&answer.trailing, STR("x-back")), "there");
 }
 
 static void an_empty_message_is_a_message(void **state)
@@ -235,7 +232,7 @@ static void an_empty_message_is_a_message(void **state)
     assert_int_equal(answer.response.len, 0);
 }
 
-static void a_failure_brings_status_message_details_and_metadata(void **state)
+static void a_failure_brings_status_message_and_details(void **state)
 {
     cleanup_with(world_free_at) struct world *world = world_new(handle_echo);
     struct rpc_failure                        failure = {.status = STATUS_ABORTED,
@@ -253,7 +250,6 @@ static void a_failure_brings_status_message_details_and_metadata(void **state)
         assert_str(answer.message, "not today: \xc3\xa9 100%");
         assert_int_equal(answer.details.len, 4);
         assert_memory_equal(answer.details.at, "a\0b\xff", 4);
-        assert_str(metadata_find(&answer.trailing, STR("x-back")), "there");
     }
 }
 
@@ -387,9 +383,9 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_reply_brings_the_message_and_the_trailing_metadata),
+        cmocka_unit_test(a_reply_brings_the_message),
         cmocka_unit_test(an_empty_message_is_a_message),
-        cmocka_unit_test(a_failure_brings_status_message_details_and_metadata),
+        cmocka_unit_test(a_failure_brings_status_message_and_details),
         cmocka_unit_test(headers_that_grpc_does_not_take_are_left_out),
         cmocka_unit_test(a_request_over_the_limit_is_refused),
         cmocka_unit_test(a_method_that_nobody_added_is_unimplemented),
