@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
@@ -17,6 +18,13 @@
 #include "common/base/timer_heap.h"
 #include "common/edge/http_request.h"
 #include "common/edge/listen_socket.h"
+
+/*
+ * What a connection needs besides the bytes of a request's header: a record for
+ * each field and query argument, and the answer's header. Not more than need be,
+ * for libmicrohttpd zeroes it all after each request.
+ */
+enum { CONNECTION_EXTRA_BYTES = 12 * 1024 };
 
 /* A body may take as long as it likes while so much of it comes within the idle timeout. */
 enum { BODY_PROGRESS_BYTES = 16 * 1024 };
@@ -358,23 +366,25 @@ static void *run(void *context)
     return NULL;
 }
 
-/* The daemon's own descriptor of the listening socket, for each daemon closes it. */
+/* Closes `listen_fd` at its end. */
 static struct MHD_Daemon *start_daemon(struct http_loop *loop, int listen_fd)
 {
     const struct http_server_options *options = &loop->server->options;
 
-    int fd = dup(listen_fd);
-    if (fd < 0)
-        return NULL;
-
+    struct MHD_OptionItem items[] = {
+        {MHD_OPTION_LISTEN_SOCKET, listen_fd, NULL},
+        {MHD_OPTION_CONNECTION_LIMIT, 1 + (options->max_connections - 1) / options->threads, NULL},
+        {MHD_OPTION_CONNECTION_TIMEOUT, options->idle_timeout_s, NULL},
+        {MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+         (intptr_t)options->max_header_bytes + CONNECTION_EXTRA_BYTES, NULL},
+        {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
+        {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, loop},
+        {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)on_request_line, loop},
+        {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)on_completed, loop},
+        {MHD_OPTION_END, 0, NULL},
+    };
     return MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request,
-                            loop, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
-                            1 + (options->max_connections - 1) / options->threads,
-                            MHD_OPTION_CONNECTION_TIMEOUT, options->idle_timeout_s,
-                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, 2 * options->max_header_bytes,
-                            MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION,
-                            on_connection, loop, MHD_OPTION_URI_LOG_CALLBACK, on_request_line, loop,
-                            MHD_OPTION_NOTIFY_COMPLETED, on_completed, loop, MHD_OPTION_END);
+                            loop, MHD_OPTION_ARRAY, items, MHD_OPTION_END);
 }
 
 static int loop_open(struct http_loop *loop, struct http_server *server, int listen_fd)
@@ -384,7 +394,10 @@ static int loop_open(struct http_loop *loop, struct http_server *server, int lis
     if (loop->wake_fd < 0)
         return -errno;
 
-    loop->daemon = start_daemon(loop, listen_fd);
+    int own_listen_fd = fcntl(listen_fd, F_DUPFD_CLOEXEC, 0);
+    if (own_listen_fd < 0)
+        return -errno;
+    loop->daemon = start_daemon(loop, own_listen_fd);
     if (!loop->daemon)
         return -ENOMEM;
 

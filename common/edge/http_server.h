@@ -1,7 +1,7 @@
 #pragma once
 
 /*
- * Http server: HTTP/1.1 in front of a handler, on libmicrohttpd's epoll pool.
+ * Http server: HTTP/1.1 in front of a handler, on threads that each run libmicrohttpd.
  * The handler gets a whole request and owes it one http_respond: before it
  * returns, or, after http_request_defer, at any time and from any one thread.
  * After it the request is gone.
@@ -9,7 +9,7 @@
  * The handler never sees headers that are too long or too many (414, 431), nor
  * too long a body (413). Who takes too long to send a request is cut off.
  *
- * Threads: new, drain and free from one; the handler runs on the pool's threads.
+ * Threads: new, drain and free from one; the handler runs on the server's.
  */
 
 #include <stdbool.h>
@@ -33,7 +33,7 @@ struct http_server_options {
     unsigned              threads;
     unsigned              max_connections;
     unsigned         idle_timeout_s; /* between requests, for sending one, for taking its answer */
-    size_t           max_header_bytes; /* at least 4 KiB; a connection holds twice that */
+    size_t           max_header_bytes; /* at least 4 KiB */
     size_t           max_body_bytes;
     size_t           arena_bytes; /* what one request may allocate, its body included */
     http_handler_fn *handle;
