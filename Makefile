@@ -27,8 +27,9 @@ test-peers: build ## Test against foreign programs (REQUIRE_PEERS=1: all of them
 	@scripts/setup test peers
 	@tests/peers/run
 
-bench: build ## Measure, each figure beside its yardstick
-	@scripts/setup bench
+bench: ## Measure, each figure beside its yardstick
+	@scripts/setup build bench
+	@scripts/build release
 	@tests/bench/run build/release
 
 lint: ## Check format, style, headers and scripts
