@@ -2,13 +2,12 @@
 
 import os
 import pathlib
-import random
 import signal
 import socket
 import subprocess
 import tempfile
 
-from harness import build, http
+from harness import build, http, network
 from harness.case import ProgramTest
 from harness.wait import eventually
 
@@ -19,7 +18,7 @@ class Demo(ProgramTest):
     def setUp(self):
         folder = self.start(tempfile.TemporaryDirectory())
         self.state = pathlib.Path(folder) / "demo"
-        self.http, self.grpc, self.admin = free_bases(3, len(HOPS))
+        self.http, self.grpc, self.admin = network.free_ranges(3, len(HOPS))
         self.environment = {
             **os.environ,
             **build.sanitizer_options(),
@@ -133,22 +132,3 @@ class Demo(ProgramTest):
             if wanted <= set(environment):
                 return int(process.name)
         raise AssertionError(f"no process of {hop}")
-
-
-def free_bases(count, ports):
-    """That many first ports of ranges of free ports, where the system picks none for others."""
-    bases = []
-    while len(bases) < count:
-        base = random.randrange(20_000, 32_000, ports)
-        if base not in bases and all(is_free(base + number) for number in range(ports)):
-            bases.append(base)
-    return bases
-
-
-def is_free(port):
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True

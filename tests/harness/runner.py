@@ -16,7 +16,7 @@ import unittest
 from harness import build
 
 _FILE_TIMEOUT_S = 400
-_PASSED, _FAILED = "passed  ", "FAILED  "
+_PASSED, _FAILED, _SKIPPED = "passed  ", "FAILED  ", "not run "
 
 Count = collections.namedtuple("Count", "passed failed")
 
@@ -28,10 +28,14 @@ class _Report(unittest.TestResult):
         super().startTest(test)
         self._started = time.monotonic()
         self._complaints = []
+        self._reason_to_skip = None
 
     def stopTest(self, test):
         super().stopTest(test)
         seconds = time.monotonic() - self._started
+        if self._reason_to_skip and not self._complaints:
+            print(f"{_SKIPPED}{_name(test)}: {self._reason_to_skip}")
+            return
         verdict = _FAILED if self._complaints else _PASSED
         print(f"{verdict}{_name(test)} ({seconds:.1f} s)", *self._complaints, sep="\n")
 
@@ -49,6 +53,10 @@ class _Report(unittest.TestResult):
     def addFailure(self, test, error):
         super().addFailure(test, error)
         self._complain(test, error)
+
+    def addSkip(self, test, reason):
+        super().addSkip(test, reason)
+        self._reason_to_skip = reason
 
     def addSubTest(self, test, subtest, error):
         super().addSubTest(test, subtest, error)
