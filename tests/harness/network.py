@@ -4,8 +4,10 @@ import random
 import socket
 
 
-def has_ipv6():
+def localhost_has_two_addresses():
+    """Whether there is an IPv6 loopback, and localhost is known at all."""
     try:
+        socket.getaddrinfo("localhost", 0)
         with socket.create_server(("::1", 0), family=socket.AF_INET6):
             return True
     except OSError:
