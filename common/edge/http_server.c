@@ -100,8 +100,11 @@ void http_loop_resume(struct http_loop *loop, struct MHD_Connection *connection)
     pthread_mutex_unlock(&server->lock);
 }
 
+/* While draining nobody is waited for: what has begun to come gets a moment. */
 static int64_t idle_timeout_ns(const struct http_loop *loop)
 {
+    if (stage_of(loop->server) != SERVING)
+        return NS_PER_S;
     return (int64_t)loop->server->options.idle_timeout_s * NS_PER_S;
 }
 
@@ -138,6 +141,18 @@ static void look_at_due_peers(struct http_loop *loop)
     struct timer_node *due;
     while ((due = timer_heap_take_due(&loop->patience, now_ns)))
         look_at(container_of(due, struct peer, timer), now_ns);
+}
+
+/* Looks at everybody again, for the timeout is another now. */
+static void look_at_all_peers(struct http_loop *loop)
+{
+    struct timer_heap  all = loop->patience;
+    int64_t            now_ns = clock_monotonic_ns();
+    struct timer_node *node;
+
+    loop->patience = (struct timer_heap){0};
+    while ((node = timer_heap_take_due(&all, INT64_MAX)))
+        look_at(container_of(node, struct peer, timer), now_ns);
 }
 
 static struct peer *peer_new(struct http_loop *loop, struct MHD_Connection *connection)
@@ -331,11 +346,12 @@ static void wait_for_events(struct http_loop *loop)
     }
 }
 
-static void stop_accepting(struct http_loop *loop)
+static void begin_to_drain(struct http_loop *loop)
 {
     if (!atomic_load(&loop->is_accepting))
         return;
 
+    look_at_all_peers(loop);
     close(MHD_quiesce_daemon(loop->daemon));
     atomic_store(&loop->is_accepting, false);
     tell_drain(loop->server);
@@ -358,7 +374,7 @@ static void *run(void *context)
     name_thread(loop);
     while ((stage = stage_of(loop->server)) != STOPPING) {
         if (stage != SERVING)
-            stop_accepting(loop);
+            begin_to_drain(loop);
         wait_for_events(loop);
         (void)MHD_run(loop->daemon);
         look_at_due_peers(loop);
