@@ -9,6 +9,9 @@ from harness.case import Chain, ProgramTest
 from harness.upstreams import GrpcUpstream, SilentUpstream
 from harness.wait import eventually
 
+# At every hop, grpc-timeout is rounded up to three digits.
+ROUNDING_S = 0.05
+
 
 class Hanging:
     """A gRPC upstream whose calls hang, and which knows what became of them."""
@@ -50,14 +53,14 @@ class Deadlines(ProgramTest):
         outcome = rpc.call(hop.grpc_port, timeout_s=0.5)
         self.assertEqual(outcome.code, "DEADLINE_EXCEEDED")
         self.assertLess(time.monotonic() - started, 8)
-        self.assertLessEqual(hanging.remaining_s[0], 0.5)
+        self.assertLessEqual(hanging.remaining_s[0], 0.5 + ROUNDING_S)
 
     def test_the_setting_wins_when_it_is_shorter(self):
         hanging = self.start(Hanging())
         hop = self.hop(upstream=hanging.upstream.uri, UPSTREAM_TIMEOUT="300ms")
         outcome = rpc.call(hop.grpc_port, timeout_s=60)
         self.assertEqual(outcome.code, "DEADLINE_EXCEEDED")
-        self.assertLessEqual(hanging.remaining_s[0], 0.31)  # grpc-timeout is rounded up
+        self.assertLessEqual(hanging.remaining_s[0], 0.3 + ROUNDING_S)
 
     def test_a_deadline_passes_down_three_hops_over_grpc(self):
         hanging = self.start(Hanging())
@@ -67,7 +70,7 @@ class Deadlines(ProgramTest):
             uri = hop.grpc_uri
         rpc.call(hop.grpc_port, timeout_s=1)
         self.assertTrue(hanging.wait_for_an_end(20))
-        self.assertLessEqual(hanging.remaining_s[0], 1)
+        self.assertLessEqual(hanging.remaining_s[0], 1 + ROUNDING_S)
 
     def test_a_deadline_passes_down_over_http(self):
         hanging = self.start(Hanging())
@@ -77,7 +80,7 @@ class Deadlines(ProgramTest):
             uri = hop.http_uri
         rpc.call(hop.grpc_port, timeout_s=1)
         self.assertTrue(hanging.wait_for_an_end(20))
-        self.assertLessEqual(hanging.remaining_s[0], 1)
+        self.assertLessEqual(hanging.remaining_s[0], 1 + ROUNDING_S)
 
     def test_a_deadline_that_has_passed_already_is_told_at_once(self):
         hop = self.hop(upstream="grpc://127.0.0.1:1")
