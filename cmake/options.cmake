@@ -21,6 +21,7 @@ if(CMAKE_BUILD_TYPE STREQUAL "Release")
     target_compile_options(project_options INTERFACE
         -fstack-protector-strong -fPIE $<$<STREQUAL:${SANITIZE},>:-D_FORTIFY_SOURCE=2>)
     target_link_options(project_options INTERFACE -pie -Wl,-z,relro,-z,now)
+    set(CMAKE_INTERPROCEDURAL_OPTIMIZATION ON)
 endif()
 
 if(SANITIZE)

@@ -142,7 +142,8 @@ static size_t varint_length(uint64_t value)
 
 static void put_raw_varint(struct wire_writer *writer, uint64_t value)
 {
-    uint8_t *to = reserve(writer, varint_length(value));
+    /* Nearly all are tags and lengths of one byte. */
+    uint8_t *to = reserve(writer, value < 0x80 ? 1 : varint_length(value));
     if (!to)
         return;
 
