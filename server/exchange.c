@@ -38,7 +38,7 @@ static void end_span(struct exchange *exchange, int64_t end_ns)
         span_set_int(span, STR("http.response.status_code"), result->http_code);
     if (result->failure)
         span_set_str(span, STR("error.type"), status_name(status));
-    if (is_error)
+    if (is_error && result->failure)
         span_set_error(span, result->failure->message);
     tracer_end(exchange->request.hop->tracer, span, exchange_realtime_ns(exchange, end_ns));
 }

@@ -78,24 +78,28 @@ static int read_files(struct rpc_reflection *reflection, struct str descriptor_s
     return cursor.is_bad ? -EBADMSG : 0;
 }
 
+static int open_files(struct rpc_reflection *reflection, struct str descriptor_set)
+{
+    reflection->arena = arena_new(DESCRIPTORS_ARENA_BYTES);
+    if (!reflection->arena)
+        return -ENOMEM;
+    return read_files(reflection, descriptor_set);
+}
+
 int rpc_reflection_new(struct rpc_reflection **ret_reflection, struct str descriptor_set,
                        const char *const services[])
 {
-    cleanup_with(rpc_reflection_free_at) struct rpc_reflection *reflection =
-        calloc(1, sizeof(*reflection));
+    struct rpc_reflection *reflection = calloc(1, sizeof(*reflection));
     if (!reflection)
         return -ENOMEM;
 
     reflection->services = services;
-    reflection->arena = arena_new(DESCRIPTORS_ARENA_BYTES);
-    if (!reflection->arena)
-        return -ENOMEM;
-
-    int r = read_files(reflection, descriptor_set);
-    if (r < 0)
+    int r = open_files(reflection, descriptor_set);
+    if (r < 0) {
+        rpc_reflection_free(reflection);
         return r;
-
-    *ret_reflection = take(reflection);
+    }
+    *ret_reflection = reflection;
     return 0;
 }
 

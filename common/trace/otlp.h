@@ -14,7 +14,7 @@ enum otlp_protocol { OTLP_GRPC, OTLP_HTTP_PROTOBUF };
 enum {
     OTLP_MAX_TEXT_BYTES = 512,       /* longer ones are cut, */
     OTLP_MAX_SPAN_BYTES = 20 * 1024, /* so no span is longer; */
-    OTLP_USUAL_SPAN_BYTES = 512, /* and most are shorter than this */
+    OTLP_USUAL_SPAN_BYTES = 512,     /* and most are shorter than this */
 };
 
 /*

@@ -30,7 +30,7 @@ static int set_up(void **state)
 {
     static struct fixture fixture;
 
-    fixture = (struct fixture){.arena = arena_new(1024 * 1024)};
+    fixture = (struct fixture){.arena = arena_new(1 << 20)};
     environment = NULL;
     *state = &fixture;
     return 0;

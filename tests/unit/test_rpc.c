@@ -136,7 +136,7 @@ static struct world *world_new(rpc_handler_fn *handle)
 
     pthread_mutex_init(&world->lock, NULL);
     pthread_cond_init(&world->changed, NULL);
-    world->arena = arena_new(1024 * 1024);
+    world->arena = arena_new(1 << 20);
     world->deadline_ns = clock_monotonic_ns() + 10LL * NS_PER_S;
     world->request = STR("hello");
     assert_int_equal(rpc_worker_new(&world->server_worker, "test-server"), 0);
