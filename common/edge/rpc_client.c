@@ -45,11 +45,6 @@ struct rpc_outbound {
 
 static const char service_config[] = "{\"loadBalancingConfig\":[{\"round_robin\":{}}]}";
 
-static grpc_arg integer_arg(const char *key, int value)
-{
-    return (grpc_arg){.type = GRPC_ARG_INTEGER, .key = (char *)key, .value.integer = value};
-}
-
 static grpc_arg string_arg(const char *key, const char *value)
 {
     return (grpc_arg){.type = GRPC_ARG_STRING, .key = (char *)key, .value.string = (char *)value};
@@ -58,21 +53,22 @@ static grpc_arg string_arg(const char *key, const char *value)
 static grpc_channel *library_channel_new(const char *target, const struct rpc_client_limits *limits)
 {
     grpc_arg args[] = {
-        integer_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, (int)limits->max_message_bytes),
-        integer_arg(GRPC_ARG_MAX_METADATA_SIZE, (int)limits->max_metadata_bytes),
+        rpc_integer_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, (int)limits->max_message_bytes),
+        rpc_integer_arg(GRPC_ARG_MAX_METADATA_SIZE, (int)limits->max_metadata_bytes),
         string_arg(GRPC_ARG_SERVICE_CONFIG, service_config),
         /* Else a TXT record could replace it. */
-        integer_arg(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1),
+        rpc_integer_arg(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1),
         /* Retries are the mesh's to make, and to be seen making. */
-        integer_arg(GRPC_ARG_ENABLE_RETRIES, 0),
+        rpc_integer_arg(GRPC_ARG_ENABLE_RETRIES, 0),
         /* Else http_proxy in the environment would take the calls. */
-        integer_arg(GRPC_ARG_ENABLE_HTTP_PROXY, 0),
-        integer_arg(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1 << GRPC_COMPRESS_NONE),
+        rpc_integer_arg(GRPC_ARG_ENABLE_HTTP_PROXY, 0),
+        rpc_integer_arg(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET,
+                        1 << GRPC_COMPRESS_NONE),
         /* Nobody asks for the library's own statistics, and each call pays for them. */
-        integer_arg(GRPC_ARG_ENABLE_CHANNELZ, 0),
-        integer_arg(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200),
-        integer_arg(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 3000),
-        integer_arg(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, 2000),
+        rpc_integer_arg(GRPC_ARG_ENABLE_CHANNELZ, 0),
+        rpc_integer_arg(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200),
+        rpc_integer_arg(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 3000),
+        rpc_integer_arg(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, 2000),
     };
     grpc_channel_args         all = {.num_args = ARRAY_LENGTH(args), .args = args};
     grpc_channel_credentials *credentials = grpc_insecure_credentials_create();

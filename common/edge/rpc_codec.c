@@ -48,6 +48,11 @@ grpc_byte_buffer *rpc_buffer_copy(struct str message)
     return buffer;
 }
 
+grpc_arg rpc_integer_arg(const char *key, int value)
+{
+    return (grpc_arg){.type = GRPC_ARG_INTEGER, .key = (char *)key, .value.integer = value};
+}
+
 gpr_timespec rpc_time_from_ns(int64_t monotonic_ns)
 {
     if (monotonic_ns == NEVER_NS)

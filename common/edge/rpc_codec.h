@@ -24,6 +24,9 @@ struct str rpc_buffer_read(grpc_byte_buffer *buffer, struct arena *arena);
 
 grpc_byte_buffer *rpc_buffer_copy(struct str message);
 
+/* A channel argument; `key` outlives the call that takes it. */
+grpc_arg rpc_integer_arg(const char *key, int value);
+
 gpr_timespec rpc_time_from_ns(int64_t monotonic_ns);
 int64_t      rpc_time_to_ns(gpr_timespec time);
 

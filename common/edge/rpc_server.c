@@ -37,26 +37,22 @@ static void answer_unknown(struct rpc_call *call, void *context)
     rpc_call_fail_short(call, STATUS_UNIMPLEMENTED, message.at ? message : STR("unknown method"));
 }
 
-static grpc_arg integer_arg(const char *key, int value)
-{
-    return (grpc_arg){.type = GRPC_ARG_INTEGER, .key = (char *)key, .value.integer = value};
-}
-
 static grpc_server *library_server_new(const struct rpc_server_limits *limits)
 {
     grpc_arg args[] = {
-        integer_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, (int)limits->max_message_bytes),
-        integer_arg(GRPC_ARG_MAX_METADATA_SIZE, (int)limits->max_metadata_bytes),
-        integer_arg(GRPC_ARG_MAX_CONCURRENT_STREAMS, (int)limits->max_streams),
+        rpc_integer_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, (int)limits->max_message_bytes),
+        rpc_integer_arg(GRPC_ARG_MAX_METADATA_SIZE, (int)limits->max_metadata_bytes),
+        rpc_integer_arg(GRPC_ARG_MAX_CONCURRENT_STREAMS, (int)limits->max_streams),
         /* Two servers on one port would share it silently. */
-        integer_arg(GRPC_ARG_ALLOW_REUSEPORT, 0),
+        rpc_integer_arg(GRPC_ARG_ALLOW_REUSEPORT, 0),
         /* The library inflates without a bound (1 MB to 1 GB): offer no compression at all. */
-        integer_arg(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1 << GRPC_COMPRESS_NONE),
+        rpc_integer_arg(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET,
+                        1 << GRPC_COMPRESS_NONE),
         /* Nobody asks for the library's own statistics, and each call pays for them. */
-        integer_arg(GRPC_ARG_ENABLE_CHANNELZ, 0),
+        rpc_integer_arg(GRPC_ARG_ENABLE_CHANNELZ, 0),
         /* Lenient with peers that keep connections alive: theirs may ping every 10 s. */
-        integer_arg(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10 * 1000),
-        integer_arg(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1),
+        rpc_integer_arg(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10 * 1000),
+        rpc_integer_arg(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1),
     };
 
     return grpc_server_create(&(grpc_channel_args){.num_args = ARRAY_LENGTH(args), .args = args},
