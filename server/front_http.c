@@ -23,6 +23,23 @@ static void answer_short_of_memory(struct http_request *request)
     http_respond_text(request, 503, STR("out of memory for this request"));
 }
 
+/* Repeated fields are one list (RFC 9110, 5.3). Without memory for it the first one counts. */
+static struct str accepted(struct http_request *request)
+{
+    const struct metadata *headers = http_request_headers(request);
+    struct str             accept = metadata_find(headers, STR("accept"));
+
+    for (size_t i = 0; i < headers->count; i++) {
+        const struct field *field = &headers->fields[i];
+        if (!str_equal(field->name, STR("accept")) || field->value.at == accept.at)
+            continue;
+        struct str both = arena_format(http_request_arena(request), "%.*s, %.*s", STR_ARGS(accept),
+                                       STR_ARGS(field->value));
+        accept = both.at ? both : accept;
+    }
+    return accept;
+}
+
 /* Only another hop asks for a message by name; a wildcard is no such wish. */
 static bool wants_message(const struct http_request *request)
 {
@@ -84,8 +101,7 @@ static void respond_with_page(const struct visit *visit)
 {
     const struct exchange_result *result = exchange_result(visit->exchange);
     struct text body = text_in_arena(http_request_arena(visit->request), FIRST_BODY_BYTES);
-    enum form   form =
-        accept_negotiate(metadata_find(http_request_headers(visit->request), STR("accept")));
+    enum form   form = accept_negotiate(accepted(visit->request));
 
     render(form,
            &(struct rendering){.reply = &result->reply,

@@ -20,6 +20,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "common/base/arena.h"
 #include "common/base/log.h"
@@ -106,6 +107,17 @@ static void block_signals(struct program *program)
     sigaddset(&program->signals, SIGTERM);
     sigaddset(&program->signals, SIGINT);
     pthread_sigmask(SIG_BLOCK, &program->signals, NULL);
+}
+
+/* A connection is a descriptor, and the usual soft limit is 1,024. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
 }
 
 static int open_exporter(struct program *program)
@@ -474,5 +486,6 @@ int main(int argc, char *argv[])
                   (enum log_format)program.config.settings.log_format);
     log_identify("service", program.config.name);
     block_signals(&program);
+    raise_descriptor_limit();
     return run(&program);
 }

@@ -83,6 +83,11 @@ class Negotiation(ProgramTest):
                 if expected != JSON:
                     self.assertEqual(answer.headers.get_content_charset(), "utf-8")
 
+    def test_repeated_fields_are_one_list(self):
+        wishes = [("Accept", "text/plain;q=0.2"), ("Accept", "text/html;q=0.5"), ("Accept", JSON)]
+        answer = http.get(self.hop_under_test.http_port, headers=wishes)
+        self.assertEqual(answer.headers.get_content_type(), JSON)
+
     def test_each_form_has_the_same_names_in_it(self):
         for accept in (TEXT, JSON, HTML):
             answer = self.get(accept)
