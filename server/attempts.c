@@ -9,8 +9,7 @@
 
 enum { WAYS = 8 };
 
-/* A call is known by its hash alone: the key is secret, so no peer can make two calls look like
- * one. */
+/* A call is known by its hash alone: the key is secret, so no peer can make two look like one. */
 struct sighting {
     uint64_t hash;
     int64_t  last_ns;

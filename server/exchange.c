@@ -114,6 +114,17 @@ void exchange_fail_here(struct exchange *exchange, enum status status, struct st
                                               .hop = exchange->request.hop->config->name});
 }
 
+void exchange_fail_cancelled(struct exchange *exchange)
+{
+    exchange_fail_here(exchange, STATUS_CANCELLED,
+                       STR("cancelled: the caller is gone, or this hop shuts down"));
+}
+
+void exchange_fail_short_of_memory(struct exchange *exchange)
+{
+    exchange_fail_here(exchange, STATUS_RESOURCE_EXHAUSTED, STR("out of memory for this request"));
+}
+
 /* The exchange may end inside. */
 static void cancel(void *context)
 {
@@ -128,7 +139,6 @@ static void cancel(void *context)
     }
 }
 
-/* Comes last in a step: when the caller is gone already, the exchange ends inside. */
 void exchange_watch_for_cancel(struct exchange *exchange)
 {
     if (!exchange->request.caller || exchange->is_cancel_watched)
@@ -145,7 +155,6 @@ static void wait_is_over(struct rpc_timer *timer)
     exchange->after_wait(exchange);
 }
 
-/* Goes on with `next` after `wait_ns`, at the deadline, or when the caller is gone. */
 void exchange_wait(struct exchange *exchange, int64_t wait_ns,
                    void (*next)(struct exchange *exchange))
 {
@@ -159,12 +168,10 @@ void exchange_wait(struct exchange *exchange, int64_t wait_ns,
     exchange_watch_for_cancel(exchange);
 }
 
-/* Whether there is any point in going on; if not, the exchange has failed. */
 bool exchange_goes_on(struct exchange *exchange)
 {
     if (exchange->is_cancelled)
-        exchange_fail_here(exchange, STATUS_CANCELLED,
-                           STR("cancelled: the caller is gone, or this hop shuts down"));
+        exchange_fail_cancelled(exchange);
     else if (exchange->request.deadline_ns != NEVER_NS &&
              clock_monotonic_ns() >= exchange->request.deadline_ns)
         exchange_fail_here(exchange, STATUS_DEADLINE_EXCEEDED, STR("the caller's deadline passed"));

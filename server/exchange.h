@@ -51,8 +51,10 @@ struct exchange *exchange_prepare(const struct exchange_request *request);
 /* Whether it is going to wait for something, and so needs a worker. */
 bool exchange_needs_worker(const struct exchange *exchange);
 
-/* Runs it; `done` may run inside. `worker` is the caller's own, or NULL for an exchange that needs
- * none. */
+/*
+ * Runs it; `done` may run inside. `worker` is the caller's own, or NULL for an
+ * exchange that needs none.
+ */
 void exchange_run(struct exchange *exchange, struct rpc_worker *worker);
 
 /* Runs an exchange of the HTTP front on `worker`, where exchange_cancel_all finds it. */

@@ -7,8 +7,7 @@ static void gather(struct exchange *exchange)
     struct upstream_result *results =
         arena_alloc(exchange->request.arena, exchange->n_started * sizeof(*results));
     if (!results) {
-        exchange_fail_here(exchange, STATUS_RESOURCE_EXHAUSTED,
-                           STR("out of memory for this request"));
+        exchange_fail_short_of_memory(exchange);
         return;
     }
 
@@ -20,8 +19,7 @@ static void gather(struct exchange *exchange)
     const struct failure *failure =
         chain_failure(results, reply->n_upstreams, exchange_policy(exchange));
     if (exchange->is_cancelled)
-        exchange_fail_here(exchange, STATUS_CANCELLED,
-                           STR("cancelled: the caller is gone, or this hop shuts down"));
+        exchange_fail_cancelled(exchange);
     else if (failure)
         exchange_fail(exchange, failure);
 }
@@ -117,8 +115,7 @@ void exchange_call_upstreams(struct exchange *exchange)
     exchange->calls = arena_alloc(request->arena, hop->n_upstreams * sizeof(*exchange->calls));
     if (!exchange->calls || forward_headers(&hop->config->forward, request->headers,
                                             &exchange->forwarded, request->arena) < 0) {
-        exchange_fail_here(exchange, STATUS_RESOURCE_EXHAUSTED,
-                           STR("out of memory for this request"));
+        exchange_fail_short_of_memory(exchange);
         exchange_end(exchange);
         return;
     }

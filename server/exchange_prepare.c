@@ -64,14 +64,18 @@ static void decide(struct exchange *exchange)
     if (request->kind == EXCHANGE_TIME || (str_is_empty(fail) && str_is_empty(delay)))
         return;
 
+    /* One after the other, for a seed repeats them by their number. */
+    double fail_draw = hop_draw(request->hop);
+    double delay_draw = hop_draw(request->hop);
+
     fault_plan_parse(fail, delay, &plan);
     exchange->decision = chain_decide(&(struct chain_input){
         .faults = &plan,
         .role = settings->role,
         .version = settings->version,
         .attempt = exchange->result.reply.attempt,
-        .fail_draw = hop_draw(request->hop),
-        .delay_draw = hop_draw(request->hop),
+        .fail_draw = fail_draw,
+        .delay_draw = delay_draw,
     });
     exchange->result.warning = fault_plan_warning(&plan, request->arena);
     metrics_add(request->hop->metrics.ignored_faults, plan.n_bad);

@@ -49,10 +49,11 @@ static inline enum failure_policy exchange_policy(const struct exchange *exchang
 /* The last step: reports, and calls `done`. The exchange is gone afterwards. */
 void exchange_end(struct exchange *exchange);
 
-/* Notes that the hop fails, with an upstream's failure or one of its own. The exchange still has to
- * end. */
+/* Notes that the hop fails, with an upstream's failure or one of its own; it still has to end. */
 void exchange_fail(struct exchange *exchange, const struct failure *failure);
 void exchange_fail_here(struct exchange *exchange, enum status status, struct str message);
+void exchange_fail_cancelled(struct exchange *exchange);
+void exchange_fail_short_of_memory(struct exchange *exchange);
 
 /* Whether there is any point in going on; if not, the exchange has failed. */
 bool exchange_goes_on(struct exchange *exchange);

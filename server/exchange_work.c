@@ -34,13 +34,14 @@ void exchange_work(struct exchange *exchange)
 {
     struct hop                   *hop = exchange->request.hop;
     const struct server_settings *settings = &hop->config->settings;
+    double                        index_draw = hop_draw(hop);
+    double                        sleep_draw = hop_draw(hop);
     struct work_plan              plan = work_plan((uint32_t)settings->work_fibonacci_max,
-                                                   settings->work_sleep_max_ns, hop_draw(hop), hop_draw(hop));
+                                                   settings->work_sleep_max_ns, index_draw, sleep_draw);
 
     exchange->work = arena_alloc(exchange->request.arena, sizeof(*exchange->work));
     if (!exchange->work) {
-        exchange_fail_here(exchange, STATUS_RESOURCE_EXHAUSTED,
-                           STR("out of memory for this request"));
+        exchange_fail_short_of_memory(exchange);
         exchange_end(exchange);
         return;
     }

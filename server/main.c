@@ -356,8 +356,10 @@ static void wait_for_signal(const struct program *program)
     log_info("shutting down", log_text("signal", strsignal(signal_number)));
 }
 
-/* Says no to new work and yes to what still comes, until balancers have noticed. A second signal
- * cuts it short. */
+/*
+ * Says no to new work and yes to what still comes, until balancers have noticed. A
+ * second signal cuts it short.
+ */
 static void announce_end(struct program *program)
 {
     int64_t         grace_ns = program->config.settings.drain_grace_ns;

@@ -50,8 +50,10 @@ int http_server_new(struct http_server **ret_server, const struct http_server_op
  */
 unsigned http_server_drain(struct http_server *server, int64_t deadline_ns);
 
-/* Every request must have been answered: libmicrohttpd aborts on a suspended connection. NULL is
- * fine. */
+/*
+ * Every request must have been answered: libmicrohttpd aborts on a suspended
+ * connection. NULL is fine.
+ */
 void http_server_free(struct http_server *server);
 DEFINE_CLEANUP(struct http_server *, http_server_free)
 

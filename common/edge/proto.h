@@ -11,8 +11,7 @@
 #include "common/base/str.h"
 #include "common/base/wire_guard.h"
 
-/* The message, in `arena`; NULL when `bytes` are not one, exceed the limits, or the arena is used
- * up. */
+/* The message, in `arena`; NULL when `bytes` are not one, or too much for limits or arena. */
 void *proto_unpack(const ProtobufCMessageDescriptor *descriptor, struct str bytes,
                    struct wire_limits limits, struct arena *arena);
 

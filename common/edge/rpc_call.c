@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include <grpc/slice.h>
-#include <grpc/support/alloc.h>
 
 #include "common/base/arena.h"
 #include "common/edge/rpc_server_private.h"
@@ -269,16 +268,6 @@ const struct metadata *rpc_call_metadata(const struct rpc_call *call)
 int64_t rpc_call_deadline_ns(const struct rpc_call *call)
 {
     return rpc_time_to_ns(call->deadline);
-}
-
-struct str rpc_call_peer(struct rpc_call *call)
-{
-    if (!call->peer.at) {
-        char *peer = grpc_call_get_peer(call->call);
-        call->peer = arena_copy(call->arena, str_from(peer));
-        gpr_free(peer);
-    }
-    return call->peer;
 }
 
 void rpc_call_on_cancel(struct rpc_call *call, void (*cancelled)(void *context), void *context)

@@ -36,9 +36,6 @@ const struct metadata *rpc_call_metadata(const struct rpc_call *call);
 /* On clock_monotonic_ns; NEVER_NS when the caller set none. */
 int64_t rpc_call_deadline_ns(const struct rpc_call *call);
 
-/* "ipv4:127.0.0.1:41234"; lives with the call. */
-struct str rpc_call_peer(struct rpc_call *call);
-
 /*
  * From now on `cancelled` runs when the caller goes away or its deadline passes,
  * at most once and never after the answer; inside this call when that has happened

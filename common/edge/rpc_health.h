@@ -14,8 +14,10 @@
 
 struct rpc_health;
 
-/* `services` (constants, ended by NULL) are the names that are known. Starts as not serving. NULL
- * when memory is short. */
+/*
+ * `services` (constants, ended by NULL) are the names that are known. Starts as not
+ * serving. NULL when memory is short.
+ */
 struct rpc_health *rpc_health_new(const char *const services[]);
 void               rpc_health_free(struct rpc_health *health);
 DEFINE_CLEANUP(struct rpc_health *, rpc_health_free)

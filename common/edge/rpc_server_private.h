@@ -63,7 +63,6 @@ struct rpc_call {
     struct arena   *arena;
     struct metadata metadata;
     struct str      request;
-    struct str      peer;
 
     unsigned pending; /* tags that are still to come */
     bool     is_answered;

@@ -37,8 +37,7 @@ struct rpc_worker {
 
 static _Thread_local const struct rpc_worker *current_worker;
 
-/* What matters of these comes back as a status; the rest is for who looks for a fault in the
- * library. */
+/* What matters of these comes back as a status; the rest helps to debug the library. */
 static void log_library_message(gpr_log_func_args *args)
 {
     log_debug(args->message, log_text("library", "grpc"));

@@ -31,11 +31,6 @@ void tracer_free(struct tracer *tracer)
     free(tracer);
 }
 
-bool tracer_is_disabled(const struct tracer *tracer)
-{
-    return tracer->options.is_disabled;
-}
-
 static struct trace_context extract(struct tracer *tracer, const struct metadata *headers)
 {
     struct trace_extraction extraction =

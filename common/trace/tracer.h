@@ -27,8 +27,6 @@ struct tracer *tracer_new(const struct tracer_options *options, struct metrics *
 void           tracer_free(struct tracer *tracer);
 DEFINE_CLEANUP(struct tracer *, tracer_free)
 
-bool tracer_is_disabled(const struct tracer *tracer);
-
 /*
  * Begins the span of a request that came with `headers`: a child of the context
  * in them, or the root of a new trace. Malformed contexts are counted.
