@@ -262,6 +262,18 @@ static enum aim target_aim(const struct fault_target *target, struct str role, s
     return str_equal(target->version, version) ? AIM_ROLE_AND_VERSION : AIM_ELSEWHERE;
 }
 
+/* Of items that aim equally close the last one counts. */
+static bool is_as_close(const struct fault_target *target, struct str role, struct str version,
+                        enum aim *closest)
+{
+    enum aim aim = target_aim(target, role, version);
+    if (aim < *closest)
+        return false;
+
+    *closest = aim;
+    return true;
+}
+
 const struct fail_item *fault_plan_fail_for(const struct fault_plan *plan, struct str role,
                                             struct str version)
 {
@@ -269,11 +281,8 @@ const struct fail_item *fault_plan_fail_for(const struct fault_plan *plan, struc
     enum aim                closest_aim = AIM_ANY;
 
     for (size_t i = 0; i < plan->n_fails; i++) {
-        enum aim aim = target_aim(&plan->fails[i].target, role, version);
-        if (aim >= closest_aim) {
+        if (is_as_close(&plan->fails[i].target, role, version, &closest_aim))
             closest = &plan->fails[i];
-            closest_aim = aim;
-        }
     }
     return closest;
 }
@@ -285,11 +294,8 @@ const struct delay_item *fault_plan_delay_for(const struct fault_plan *plan, str
     enum aim                 closest_aim = AIM_ANY;
 
     for (size_t i = 0; i < plan->n_delays; i++) {
-        enum aim aim = target_aim(&plan->delays[i].target, role, version);
-        if (aim >= closest_aim) {
+        if (is_as_close(&plan->delays[i].target, role, version, &closest_aim))
             closest = &plan->delays[i];
-            closest_aim = aim;
-        }
     }
     return closest;
 }

@@ -62,31 +62,11 @@ static bool is_header_name(struct str lower)
     return lower.len > 0;
 }
 
-static char to_lower(char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return (char)(c - 'A' + 'a');
-    return c;
-}
-
-static int lower_case(struct str s, struct arena *arena, struct str *ret_lower)
-{
-    char *lower = arena_alloc(arena, s.len);
-    if (!lower)
-        return -ENOMEM;
-
-    for (size_t i = 0; i < s.len; i++)
-        lower[i] = to_lower(s.at[i]);
-    *ret_lower = (struct str){lower, s.len};
-    return 0;
-}
-
 static int list_add(struct forward_list *list, struct str name, struct arena *arena)
 {
-    struct str lower;
-    int        r = lower_case(name, arena, &lower);
-    if (r < 0)
-        return r;
+    struct str lower = arena_lower(arena, name);
+    if (!lower.at)
+        return -ENOMEM;
 
     if (!is_header_name(lower) || is_forbidden(lower))
         return -EINVAL;

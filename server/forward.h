@@ -22,7 +22,7 @@ struct forward_list {
 };
 
 /*
- * "x-team, X-Tenant": names, comma-separated; they are made lower case in `arena`.
+ * "x-team, X-Tenant": names, comma-separated; made lower case, in `text` or `arena`.
  * 0, or -EINVAL with the name that cannot be forwarded: not a header name, or one
  * that must never go on (authorization, cookie, x-envoy-*, grpc-*, hop-by-hop,
  * trace context).

@@ -134,6 +134,28 @@ struct str arena_copy(struct arena *arena, struct str s)
     return (struct str){copy, s.len};
 }
 
+static bool is_upper(char c)
+{
+    return c >= 'A' && c <= 'Z';
+}
+
+struct str arena_lower(struct arena *arena, struct str s)
+{
+    size_t first = 0;
+    while (first < s.len && !is_upper(s.at[first]))
+        first++;
+    if (first == s.len)
+        return s;
+
+    char *lower = alloc_text(arena, s.len);
+    if (!lower)
+        return (struct str){0};
+    for (size_t i = 0; i < s.len; i++)
+        lower[i] = (char)(is_upper(s.at[i]) ? s.at[i] - 'A' + 'a' : s.at[i]);
+    lower[s.len] = '\0';
+    return (struct str){lower, s.len};
+}
+
 struct str arena_format(struct arena *arena, const char *format, ...)
 {
     va_list arguments, again;

@@ -31,6 +31,12 @@ void *arena_zalloc(struct arena *arena, size_t size);
 /* A NUL-terminated copy (the NUL is not counted in `len`). `at` is NULL when it does not fit. */
 struct str arena_copy(struct arena *arena, struct str s);
 
+/*
+ * `s` with its ASCII letters in lower case: `s` itself when it has no other, else a
+ * copy. `at` is NULL when that does not fit.
+ */
+struct str arena_lower(struct arena *arena, struct str s);
+
 /* A formatted string, NUL-terminated. `at` is NULL when it does not fit. */
 struct str arena_format(struct arena *arena, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -38,3 +38,10 @@ int metadata_add(struct metadata *metadata, struct arena *arena, struct str name
     metadata->fields[metadata->count++] = (struct field){name, value};
     return 0;
 }
+
+int metadata_add_copy(struct metadata *metadata, struct arena *arena, struct str name,
+                      struct str value)
+{
+    struct str copy = arena_copy(arena, value);
+    return copy.at ? metadata_add(metadata, arena, name, copy) : -ENOMEM;
+}

@@ -28,3 +28,7 @@ struct str metadata_find(const struct metadata *metadata, struct str name);
 
 /* Appends a field that borrows both views; the list grows in `arena`. 0 or -ENOMEM. */
 int metadata_add(struct metadata *metadata, struct arena *arena, struct str name, struct str value);
+
+/* The same with a copy of `value`, in `arena`. */
+int metadata_add_copy(struct metadata *metadata, struct arena *arena, struct str name,
+                      struct str value);

@@ -61,31 +61,11 @@ void http_request_free(struct http_request *request)
     arena_free(request->arena);
 }
 
-static bool is_upper(char c)
-{
-    return c >= 'A' && c <= 'Z';
-}
-
-/* `name` itself when there is nothing to change: it lives as long as the request. */
-static struct str lower_case(struct arena *arena, struct str name)
-{
-    size_t first = 0;
-    while (first < name.len && !is_upper(name.at[first]))
-        first++;
-    if (first == name.len)
-        return name;
-
-    char *lower = arena_alloc(arena, name.len);
-    for (size_t i = 0; lower && i < name.len; i++)
-        lower[i] = (char)(is_upper(name.at[i]) ? name.at[i] - 'A' + 'a' : name.at[i]);
-    return (struct str){lower, name.len};
-}
-
 static enum MHD_Result collect_header(void *context, enum MHD_ValueKind kind, const char *name,
                                       size_t name_bytes, const char *value, size_t value_bytes)
 {
     struct http_request *request = context;
-    struct str           lower = lower_case(request->arena, (struct str){name, name_bytes});
+    struct str           lower = arena_lower(request->arena, (struct str){name, name_bytes});
     (void)kind;
 
     if (!lower.at || request->headers.count == MAX_HEADERS ||

@@ -144,12 +144,6 @@ static struct str format_trace_id(const struct trace_context *context,
     return digits;
 }
 
-static int add(struct metadata *headers, struct arena *arena, struct str name, struct str value)
-{
-    struct str copy = arena_copy(arena, value);
-    return copy.at ? metadata_add(headers, arena, name, copy) : -ENOMEM;
-}
-
 int b3_single_inject(const struct trace_context *context, struct metadata *headers,
                      struct arena *arena)
 {
@@ -170,16 +164,18 @@ int b3_single_inject(const struct trace_context *context, struct metadata *heade
             text_add_char(&value, '-');
         text_add_char(&value, sampling_letter(context->sampling));
     }
-    return add(headers, arena, single_header, text_view(&value));
+    return metadata_add_copy(headers, arena, single_header, text_view(&value));
 }
 
 static int inject_ids(const struct trace_context *context, struct metadata *headers,
                       struct arena *arena)
 {
     char hex[TRACE_ID_HEX_LENGTH];
-    int  r = add(headers, arena, trace_id_header, format_trace_id(context, hex));
+    int  r = metadata_add_copy(headers, arena, trace_id_header, format_trace_id(context, hex));
 
-    return r < 0 ? r : add(headers, arena, span_id_header, span_id_format(&context->span_id, hex));
+    return r < 0 ? r
+                 : metadata_add_copy(headers, arena, span_id_header,
+                                     span_id_format(&context->span_id, hex));
 }
 
 /* Never the parent's id: who receives this is to use our span as its parent, not as its own. */

@@ -104,12 +104,6 @@ int traceparent_extract(const struct metadata *headers, struct trace_context *re
     return 1;
 }
 
-static int add(struct metadata *headers, struct arena *arena, struct str name, struct str value)
-{
-    struct str copy = arena_copy(arena, value);
-    return copy.at ? metadata_add(headers, arena, name, copy) : -ENOMEM;
-}
-
 int traceparent_inject(const struct trace_context *context, struct metadata *headers,
                        struct arena *arena)
 {
@@ -125,8 +119,8 @@ int traceparent_inject(const struct trace_context *context, struct metadata *hea
     text_add(&value, span_id_format(&context->span_id, hex));
     text_add(&value, sampling_is_recorded(context->sampling) ? STR("-01") : STR("-00"));
 
-    int r = add(headers, arena, traceparent_header, text_view(&value));
+    int r = metadata_add_copy(headers, arena, traceparent_header, text_view(&value));
     if (r < 0 || str_is_empty(context->trace_state))
         return r;
-    return add(headers, arena, tracestate_header, context->trace_state);
+    return metadata_add_copy(headers, arena, tracestate_header, context->trace_state);
 }

@@ -176,6 +176,21 @@ static void freeing_nothing_is_fine(void **state)
     arena_free(NULL);
 }
 
+static void lower_case_is_a_copy_only_where_there_is_something_to_change(void **state)
+{
+    (void)state;
+    cleanup_with(arena_free_at) struct arena *arena = arena_new(1000);
+    struct str                                lower = STR("x-b3-\xc3\x84");
+
+    assert_ptr_equal(arena_lower(arena, lower).at, lower.at);
+    assert_int_equal(arena_used_bytes(arena), 0);
+    assert_string_equal(arena_lower(arena, STR("X-B3-@AZ[az{")).at, "x-b3-@az[az{");
+    assert_null(arena_alloc(arena, 1000));
+    while (arena_alloc(arena, 16))
+        ;
+    assert_null(arena_lower(arena, STR("TOO LONG FOR WHAT IS LEFT")).at);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -194,6 +209,7 @@ int main(void)
         cmocka_unit_test(a_string_that_does_not_fit_is_absent),
         cmocka_unit_test(formats_may_be_long),
         cmocka_unit_test(freeing_nothing_is_fine),
+        cmocka_unit_test(lower_case_is_a_copy_only_where_there_is_something_to_change),
     };
     return cmocka_run_group_tests_name("arena", tests, NULL, NULL);
 }

@@ -227,7 +227,7 @@ static void no_memory_is_reported(void **state)
 
     assert_non_null(arena);
     assert_int_equal(forward_headers(&list, &from, &to, arena), -ENOMEM);
-    assert_int_equal(forward_list_parse(STR("x-team"), arena, &list, &bad), -ENOMEM);
+    assert_int_equal(forward_list_parse(STR("X-Team"), arena, &list, &bad), -ENOMEM);
 }
 
 int main(void)

@@ -78,6 +78,19 @@ static void without_memory_the_list_stays_as_it_was(void **state)
     expect_str(metadata.fields[n - 1].value, STR("b"));
 }
 
+static void values_are_copied_when_asked(void **state)
+{
+    (void)state;
+    cleanup_with(arena_free_at) struct arena *arena = arena_new(10000);
+    char                                      value[] = "ann";
+    struct metadata                           metadata = {0};
+
+    assert_int_equal(metadata_add_copy(&metadata, arena, STR("x-dev-user"), (struct str){value, 3}),
+                     0);
+    value[0] = '?';
+    expect_str(metadata_find(&metadata, STR("x-dev-user")), STR("ann"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -86,6 +99,7 @@ int main(void)
         cmocka_unit_test(an_empty_value_is_not_an_absent_one),
         cmocka_unit_test(order_and_repeats_are_kept_as_the_list_grows),
         cmocka_unit_test(values_are_borrowed),
+        cmocka_unit_test(values_are_copied_when_asked),
         cmocka_unit_test(without_memory_the_list_stays_as_it_was),
     };
     return cmocka_run_group_tests_name("metadata", tests, NULL, NULL);
