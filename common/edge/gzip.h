@@ -1,0 +1,18 @@
+#pragma once
+
+/*
+ * Gzip: inflates a whole body, by libdeflate, with a hard cap: a bomb costs at most the cap.
+ *
+ * Threads: any.
+ */
+
+#include <stddef.h>
+
+#include "common/base/str.h"
+
+/*
+ * 0 and the bytes, for the caller to free(); -E2BIG when there are more than `max_bytes` (then
+ * little or nothing was allocated if the sender's trailer says so); -EBADMSG when this is not gzip
+ * (RFC 1952; several members are one body, anything after the last is an error); -ENOMEM.
+ */
+int gzip_inflate(struct str compressed, size_t max_bytes, char **ret_bytes, size_t *ret_n_bytes);
