@@ -33,8 +33,9 @@ static struct str origin_form(struct str target)
     return path ? (struct str){path, (size_t)(end - path)} : STR("/");
 }
 
-struct http_request *http_request_new(struct http_loop *loop, struct MHD_Connection *connection,
-                                      const char *uri, size_t arena_bytes)
+struct http_request *http_request_new(struct http_loop *loop, struct http_bodies *bodies,
+                                      struct MHD_Connection *connection, const char *uri,
+                                      size_t arena_bytes)
 {
     cleanup_with(arena_free_at) struct arena *arena = arena_new(arena_bytes);
     if (!arena)
@@ -46,6 +47,7 @@ struct http_request *http_request_new(struct http_loop *loop, struct MHD_Connect
         return NULL;
 
     request->loop = loop;
+    request->bodies = bodies;
     request->connection = connection;
     request->arrival = clock_instant();
     request->path = origin_form(target);
@@ -58,6 +60,7 @@ void http_request_free(struct http_request *request)
 {
     if (request->answer)
         MHD_destroy_response(request->answer);
+    (void)atomic_fetch_sub(&request->bodies->used_bytes, request->body_bytes);
     arena_free(request->arena);
 }
 
@@ -119,38 +122,58 @@ bool http_request_begin(struct http_request *request, const char *method,
     return request->refusal_code == 0 && expect_body(request, options->max_body_bytes);
 }
 
-static bool keep_piece(struct http_request *request, const char *piece, size_t size)
+/* Whether all bodies together may take so many bytes more; they are counted until the end. */
+static bool claim_bytes(struct http_bodies *bodies, size_t size)
+{
+    if (atomic_fetch_add(&bodies->used_bytes, size) + size <= bodies->max_bytes)
+        return true;
+
+    (void)atomic_fetch_sub(&bodies->used_bytes, size);
+    return false;
+}
+
+/* 0, or the code to refuse it with. */
+static int keep_piece(struct http_request *request, const char *piece, size_t size)
 {
     if (size > request->body_capacity - request->body_bytes)
-        return false;
+        return MHD_HTTP_CONTENT_TOO_LARGE;
 
     /* All of it at once, for memory that is never touched costs nothing. */
     if (!request->body)
         request->body = arena_alloc(request->arena, request->body_capacity);
-    if (!request->body)
-        return false;
+    if (!request->body || !claim_bytes(request->bodies, size))
+        return MHD_HTTP_SERVICE_UNAVAILABLE;
 
     memcpy(request->body + request->body_bytes, piece, size);
     request->body_bytes += size;
-    return true;
+    return 0;
 }
 
 bool http_request_receive(struct http_request *request, const char *piece, size_t size)
 {
-    if (request->refusal_code == 0 && keep_piece(request, piece, size))
+    if (request->refusal_code == 0)
+        request->refusal_code = keep_piece(request, piece, size);
+    if (request->refusal_code == 0)
         return true;
 
-    request->refusal_code = MHD_HTTP_CONTENT_TOO_LARGE;
     request->dropped_bytes += size;
     return request->dropped_bytes <= request->body_capacity + MAX_DROPPED_BYTES;
 }
 
-bool http_request_handle(struct http_request *request, const struct http_server_options *options)
+static void give_to_handler(struct http_request *request, const struct http_server_options *options)
 {
     request->stage = HTTP_HANDLING;
     current_request = request;
-    options->handle(request, options->context);
+    if (request->refusal_code == 0)
+        options->handle(request, options->context);
+    else
+        options->refuse(request, request->refusal_code, options->context);
     current_request = NULL;
+}
+
+bool http_request_handle(struct http_request *request, const struct http_server_options *options)
+{
+    give_to_handler(request, options);
 
     if (request->is_deferred)
         return false;
@@ -239,8 +262,16 @@ void http_respond_not_allowed(struct http_request *request, struct str allow)
     http_respond(request, &response);
 }
 
-void http_request_refuse(struct http_request *request, int code)
+void http_request_refuse(struct http_request *request, int code,
+                         const struct http_server_options *options)
 {
+    request->refusal_code = code;
+    if (options->refuse) {
+        give_to_handler(request, options);
+        assert(request->stage == HTTP_ANSWERED && !request->is_deferred);
+        return;
+    }
+
     struct http_response response = text_response(request, code, http_reason(code));
     set_answer(request, &response);
 }

@@ -8,6 +8,7 @@
  * and http_respond it belongs to whoever owes the answer.
  */
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -24,9 +25,16 @@ enum http_stage {
     HTTP_ANSWERED,
 };
 
+/* What the bodies of all requests in hand may take together; beyond it, 503. */
+struct http_bodies {
+    _Atomic size_t used_bytes;
+    size_t         max_bytes;
+};
+
 struct http_request {
     struct arena          *arena; /* this struct lives in it */
     struct http_loop      *loop;
+    struct http_bodies    *bodies;
     struct MHD_Connection *connection;
     enum http_stage        stage;
     bool                   is_deferred;
@@ -46,8 +54,9 @@ struct http_request {
 };
 
 /* `uri` is what the request line says; copied. NULL when memory is short. */
-struct http_request *http_request_new(struct http_loop *loop, struct MHD_Connection *connection,
-                                      const char *uri, size_t arena_bytes);
+struct http_request *http_request_new(struct http_loop *loop, struct http_bodies *bodies,
+                                      struct MHD_Connection *connection, const char *uri,
+                                      size_t arena_bytes);
 void                 http_request_free(struct http_request *request);
 
 /* The headers are here. False: its refusal does not wait for the body. */
@@ -58,7 +67,8 @@ bool http_request_begin(struct http_request *request, const char *method,
 bool http_request_receive(struct http_request *request, const char *piece, size_t size);
 
 /* Answers `code` from the edge. */
-void http_request_refuse(struct http_request *request, int code);
+void http_request_refuse(struct http_request *request, int code,
+                         const struct http_server_options *options);
 
 /* Runs the handler. False: it deferred the answer, and the request may be another thread's by now.
  */

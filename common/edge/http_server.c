@@ -58,6 +58,7 @@ struct http_loop {
 struct http_server {
     struct http_server_options options;
     _Atomic enum stage         stage;
+    struct http_bodies         bodies;
 
     pthread_mutex_t lock;
     pthread_cond_t
@@ -203,8 +204,8 @@ static void *on_request_line(void *context, const char *uri, struct MHD_Connecti
 
     if (!peer_of(connection))
         return NULL;
-    struct http_request *request =
-        http_request_new(loop, connection, uri, loop->server->options.arena_bytes);
+    struct http_request *request = http_request_new(loop, &loop->server->bodies, connection, uri,
+                                                    loop->server->options.arena_bytes);
     if (!request)
         return NULL;
 
@@ -246,7 +247,7 @@ static enum MHD_Result begin(struct http_loop *loop, struct http_request *reques
     if (http_request_begin(request, method, &loop->server->options))
         return MHD_YES;
 
-    http_request_refuse(request, request->refusal_code);
+    http_request_refuse(request, request->refusal_code, &loop->server->options);
     return send_answer(loop, request);
 }
 
@@ -273,7 +274,7 @@ static bool handle(struct http_loop *loop, struct http_request *request)
     if (stage_of(loop->server) < DRAINED)
         is_answered = http_request_handle(request, &loop->server->options);
     else
-        http_request_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE);
+        http_request_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, &loop->server->options);
 
     if (is_answered)
         (void)atomic_fetch_sub(&loop->unanswered, 1);
@@ -285,7 +286,7 @@ static enum MHD_Result complete(struct http_loop *loop, struct http_request *req
     peer_of(request->connection)->is_our_turn = true;
 
     if (request->refusal_code != 0)
-        http_request_refuse(request, request->refusal_code);
+        http_request_refuse(request, request->refusal_code, &loop->server->options);
     else if (!handle(loop, request))
         return MHD_YES;
     return send_answer(loop, request);
@@ -453,6 +454,7 @@ static struct http_server *server_alloc(const struct http_server_options *option
         return NULL;
 
     server->options = *options;
+    server->bodies.max_bytes = options->max_bodies_bytes ? options->max_bodies_bytes : SIZE_MAX;
     server->n_loops = options->threads;
     for (unsigned i = 0; i < server->n_loops; i++)
         server->loops[i].wake_fd = -1;

@@ -7,7 +7,7 @@
  * After it the request is gone.
  *
  * The handler never sees headers that are too long or too many (414, 431), nor
- * too long a body (413). Who takes too long to send a request is cut off.
+ * too long a body (413), nor one too many (503). Who takes too long to send a request is cut off.
  *
  * Threads: new, drain and free from one; the handler runs on the server's.
  */
@@ -27,6 +27,12 @@ struct http_server;
 
 typedef void http_handler_fn(struct http_request *request, void *context);
 
+/*
+ * Answers, before it returns, a request that the handler never sees: 413, 414, 431, 503. What has
+ * come of it may be incomplete.
+ */
+typedef void http_refuser_fn(struct http_request *request, int code, void *context);
+
 struct http_server_options {
     struct listen_address address;
     const char           *thread_name; /* at most 13 bytes */
@@ -35,9 +41,11 @@ struct http_server_options {
     unsigned         idle_timeout_s; /* between requests, for sending one, for taking its answer */
     size_t           max_header_bytes; /* at least 4 KiB */
     size_t           max_body_bytes;
-    size_t           arena_bytes; /* what one request may allocate, its body included */
+    size_t           max_bodies_bytes; /* of all requests in hand; beyond it 503; 0: no limit */
+    size_t           arena_bytes;      /* what one request may allocate, its body included */
     http_handler_fn *handle;
-    void            *context; /* of the handler */
+    http_refuser_fn *refuse;  /* NULL: refusals are a line of text */
+    void            *context; /* of the two */
 };
 
 /* Listens and serves. 0 and the port, or -errno (-EADDRINUSE: somebody else listens there). */

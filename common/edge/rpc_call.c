@@ -185,7 +185,9 @@ static void call_begin(struct rpc_call *call)
         rpc_call_fail_short(call, STATUS_INVALID_ARGUMENT, STR("the call has no request message"));
         return;
     } else {
+        call->is_gzip = rpc_buffer_is_gzip(call->payload);
         call->request = rpc_buffer_read(call->payload, call->arena);
+        grpc_byte_buffer_destroy(take(call->payload)); /* a large one need not be there twice */
         if (!call->request.at) {
             rpc_call_fail_short(call, STATUS_RESOURCE_EXHAUSTED,
                                 STR("out of memory for this call"));
@@ -258,6 +260,11 @@ struct rpc_worker *rpc_call_worker(struct rpc_call *call)
 struct str rpc_call_request(const struct rpc_call *call)
 {
     return call->request;
+}
+
+bool rpc_call_is_gzip(const struct rpc_call *call)
+{
+    return call->is_gzip;
 }
 
 const struct metadata *rpc_call_metadata(const struct rpc_call *call)

@@ -27,8 +27,11 @@ typedef void rpc_handler_fn(struct rpc_call *call, void *context);
 struct arena      *rpc_call_arena(struct rpc_call *call);
 struct rpc_worker *rpc_call_worker(struct rpc_call *call);
 
-/* The request's bytes; lives with the call. Unary only. */
+/* The request's bytes, as they came; lives with the call. Unary only. */
 struct str rpc_call_request(const struct rpc_call *call);
+
+/* Whether they are gzip, which only a server that takes it lets through. */
+bool rpc_call_is_gzip(const struct rpc_call *call);
 
 /* The headers, without gRPC's own; they borrow from the call. */
 const struct metadata *rpc_call_metadata(const struct rpc_call *call);

@@ -39,6 +39,11 @@ struct str rpc_buffer_read(grpc_byte_buffer *buffer, struct arena *arena)
     return (struct str){.at = bytes, .len = length};
 }
 
+bool rpc_buffer_is_gzip(const grpc_byte_buffer *buffer)
+{
+    return buffer->data.raw.compression == GRPC_COMPRESS_GZIP;
+}
+
 grpc_byte_buffer *rpc_buffer_copy(struct str message)
 {
     grpc_slice        slice = rpc_slice_copy(message);

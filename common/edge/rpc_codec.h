@@ -5,6 +5,7 @@
  */
 
 #include <grpc/grpc.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/base/metadata.h"
@@ -21,6 +22,9 @@ grpc_slice rpc_slice_copy(struct str s);
 
 /* The buffer's bytes, one after the other, in `arena`; `at` is NULL when it is used up. */
 struct str rpc_buffer_read(grpc_byte_buffer *buffer, struct arena *arena);
+
+/* Whether the sender compressed it, and the library left it so. */
+bool rpc_buffer_is_gzip(const grpc_byte_buffer *buffer);
 
 grpc_byte_buffer *rpc_buffer_copy(struct str message);
 

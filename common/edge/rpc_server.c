@@ -37,17 +37,29 @@ static void answer_unknown(struct rpc_call *call, void *context)
     rpc_call_fail_short(call, STATUS_UNIMPLEMENTED, message.at ? message : STR("unknown method"));
 }
 
-static grpc_server *library_server_new(const struct rpc_server_limits *limits)
+/*
+ * The library inflates without a bound (1 MB to 1 GB), so it never does: compressed
+ * requests are refused, or handed on as they are.
+ */
+static int compressions(const struct rpc_server_limits *limits)
+{
+    return 1 << GRPC_COMPRESS_NONE | (limits->takes_gzip ? 1 << GRPC_COMPRESS_GZIP : 0);
+}
+
+static grpc_server *library_server_new(const struct rpc_server_limits *limits,
+                                       grpc_resource_quota            *quota)
 {
     grpc_arg args[] = {
+        {.type = GRPC_ARG_POINTER,
+         .key = (char *)GRPC_ARG_RESOURCE_QUOTA,
+         .value.pointer = {quota, grpc_resource_quota_arg_vtable()}},
         rpc_integer_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, (int)limits->max_message_bytes),
         rpc_integer_arg(GRPC_ARG_MAX_METADATA_SIZE, (int)limits->max_metadata_bytes),
         rpc_integer_arg(GRPC_ARG_MAX_CONCURRENT_STREAMS, (int)limits->max_streams),
         /* Two servers on one port would share it silently. */
         rpc_integer_arg(GRPC_ARG_ALLOW_REUSEPORT, 0),
-        /* The library inflates without a bound (1 MB to 1 GB): offer no compression at all. */
-        rpc_integer_arg(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET,
-                        1 << GRPC_COMPRESS_NONE),
+        rpc_integer_arg(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, compressions(limits)),
+        rpc_integer_arg(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0),
         /* Nobody asks for the library's own statistics, and each call pays for them. */
         rpc_integer_arg(GRPC_ARG_ENABLE_CHANNELZ, 0),
         /* Lenient with peers that keep connections alive: theirs may ping every 10 s. */
@@ -57,6 +69,17 @@ static grpc_server *library_server_new(const struct rpc_server_limits *limits)
 
     return grpc_server_create(&(grpc_channel_args){.num_args = ARRAY_LENGTH(args), .args = args},
                               NULL);
+}
+
+static grpc_server *server_with_quota(const struct rpc_server_limits *limits)
+{
+    grpc_resource_quota *quota = grpc_resource_quota_create(NULL);
+    if (limits->memory_bytes > 0)
+        grpc_resource_quota_resize(quota, limits->memory_bytes);
+
+    grpc_server *server = library_server_new(limits, quota);
+    grpc_resource_quota_unref(quota); /* the server holds on to it */
+    return server;
 }
 
 static void server_shut(struct rpc_tag *tag, bool ok)
@@ -81,7 +104,7 @@ int rpc_server_new(struct rpc_server **ret_server, struct rpc_worker *const work
     server->workers = workers;
     server->n_workers = n_workers;
     server->unknown = (struct rpc_method){.handle = answer_unknown, .is_stream = true};
-    server->server = library_server_new(&limits);
+    server->server = server_with_quota(&limits);
     server->shut_tag.run = server_shut;
     pthread_mutex_init(&server->lock, NULL);
 

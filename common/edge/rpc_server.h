@@ -21,8 +21,10 @@ struct rpc_server;
 struct rpc_server_limits {
     size_t   max_message_bytes; /* of a request, as it comes off the wire */
     size_t   max_metadata_bytes;
-    unsigned max_streams; /* calls at once on one connection */
-    size_t   arena_bytes; /* what one call may allocate */
+    unsigned max_streams;  /* calls at once on one connection */
+    size_t   arena_bytes;  /* what one call may allocate, its request included */
+    bool     takes_gzip;   /* requests may be compressed; the handler inflates (rpc_call_is_gzip) */
+    size_t   memory_bytes; /* that the library may hold for all connections; 0: no limit */
 };
 
 /* 0 or -ENOMEM. The workers must outlive the server. */

@@ -63,6 +63,7 @@ struct rpc_call {
     struct arena   *arena;
     struct metadata metadata;
     struct str      request;
+    bool            is_gzip;
 
     unsigned pending; /* tags that are still to come */
     bool     is_answered;
