@@ -1,13 +1,16 @@
 #include "server/config.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
+#include "common/base/complaint.h"
+#include "common/base/process.h"
 #include "common/base/random.h"
 #include "server/hop.h"
+
+enum { MOST_WORKERS_BY_DEFAULT = 4 };
 
 #define AT(member) offsetof(struct server_settings, member)
 
@@ -49,23 +52,6 @@ static const struct setting table[] = {
     {"OTEL_SDK_DISABLED", SETTING_SWITCH, AT(otel_is_disabled), "false", .help = "No spans; trace headers are forwarded untouched."},
 };
 /* clang-format on */
-
-/* Where the line for the user goes. */
-struct complaint {
-    char  *text;
-    size_t size;
-};
-
-__attribute__((format(printf, 2, 3))) static int complain(struct complaint complaint,
-                                                          const char      *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    vsnprintf(complaint.text, complaint.size, format, arguments);
-    va_end(arguments);
-    return -EINVAL;
-}
 
 static int check_upstream(const struct upstream_config *upstream, struct complaint complaint)
 {
@@ -273,19 +259,6 @@ static int read_seed(struct server_config *config, struct complaint complaint)
     return 0;
 }
 
-/* A hop shares its machine with its proxy and its neighbours: it takes half of it. */
-static unsigned count_workers(const struct server_settings *settings)
-{
-    enum { MOST_BY_DEFAULT = 4 };
-    long half = sysconf(_SC_NPROCESSORS_ONLN) / 2;
-
-    if (settings->workers > 0)
-        return (unsigned)settings->workers;
-    if (half < 1)
-        return 1;
-    return half < MOST_BY_DEFAULT ? (unsigned)half : MOST_BY_DEFAULT;
-}
-
 int server_config_read(int argc, char *argv[], settings_lookup_fn *lookup, struct arena *arena,
                        struct server_config *ret_config, char *error, size_t error_size)
 {
@@ -306,7 +279,7 @@ int server_config_read(int argc, char *argv[], settings_lookup_fn *lookup, struc
         (r = read_resource(config, complaint)) < 0 || (r = read_seed(config, complaint)) < 0)
         return r;
 
-    config->n_workers = count_workers(&config->settings);
+    config->n_workers = process_threads(config->settings.workers, MOST_WORKERS_BY_DEFAULT);
     return SETTINGS_READY;
 }
 

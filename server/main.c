@@ -17,13 +17,11 @@
  */
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/resource.h>
 
 #include "common/base/arena.h"
 #include "common/base/log.h"
+#include "common/base/process.h"
 #include "common/edge/admin.h"
 #include "common/edge/http_server.h"
 #include "common/edge/rpc_health.h"
@@ -79,47 +77,6 @@ struct program {
     sigset_t               signals;
 };
 
-static int complain(const char *what, int error)
-{
-    log_error("start-up failed; the program ends", log_text("what", what),
-              log_text("why", strerror(-error)));
-    return error;
-}
-
-static int complain_of_address(const char *front, const struct listen_address *address, int error)
-{
-    log_error("cannot listen; the program ends", log_text("front", front),
-              log_str("address", address->text), log_text("why", strerror(-error)));
-    return error;
-}
-
-static void log_listening(const char *front, const struct listen_address *address, uint16_t port)
-{
-    log_info("listening", log_text("front", front), log_str("address", address->host),
-             log_int("port", port));
-}
-
-/* Threads inherit the mask: block the signals before the first one starts. */
-static void block_signals(struct program *program)
-{
-    signal(SIGPIPE, SIG_IGN);
-    sigemptyset(&program->signals);
-    sigaddset(&program->signals, SIGTERM);
-    sigaddset(&program->signals, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &program->signals, NULL);
-}
-
-/* A connection is a descriptor, and the usual soft limit is 1,024. */
-static void raise_descriptor_limit(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &limit);
-    }
-}
-
 static int open_exporter(struct program *program)
 {
     const struct server_config   *config = &program->config;
@@ -156,7 +113,7 @@ static int open_tracing(struct program *program)
 
     int r = open_exporter(program);
     if (r < 0)
-        return complain("the span exporter", r);
+        return process_complain("the span exporter", r);
 
     program->tracer =
         tracer_new(&(struct tracer_options){.is_disabled = config->settings.otel_is_disabled,
@@ -164,7 +121,7 @@ static int open_tracing(struct program *program)
                                             .sampler = config->sampler,
                                             .exporter = program->exporter},
                    program->metrics);
-    return program->tracer ? 0 : complain("the tracer", -ENOMEM);
+    return program->tracer ? 0 : process_complain("the tracer", -ENOMEM);
 }
 
 static void add_build_info(struct program *program)
@@ -184,7 +141,7 @@ static int open_metrics(struct program *program)
 {
     program->metrics = metrics_new();
     if (!program->metrics)
-        return complain("the metrics", -ENOMEM);
+        return process_complain("the metrics", -ENOMEM);
 
     hop_metrics_init(&program->hop.metrics, program->metrics);
     metrics_add_process(program->metrics);
@@ -200,7 +157,7 @@ static int open_workers(struct program *program)
     while (hop->n_workers < program->config.n_workers) {
         int r = rpc_worker_new(&hop->workers[hop->n_workers].rpc, worker_names[hop->n_workers]);
         if (r < 0)
-            return complain("a gRPC worker", r);
+            return process_complain("a gRPC worker", r);
         hop->n_workers++;
     }
     return 0;
@@ -213,14 +170,14 @@ static int open_upstreams(struct program *program)
 
     hop->upstreams = arena_zalloc(program->arena, (n_upstreams + 1) * sizeof(*hop->upstreams));
     if (!hop->upstreams)
-        return complain("the upstreams", -ENOMEM);
+        return process_complain("the upstreams", -ENOMEM);
 
     while (hop->n_upstreams < n_upstreams) {
         int r = upstream_open(&hop->upstreams[hop->n_upstreams],
                               &program->config.upstreams[hop->n_upstreams], &hop->metrics,
                               program->arena);
         if (r < 0)
-            return complain("an upstream", r);
+            return process_complain("an upstream", r);
         hop->n_upstreams++;
     }
     return 0;
@@ -236,14 +193,14 @@ static int open_hop(struct program *program)
     hop->fault_seed = program->config.fault_seed;
     hop->attempts = attempts_new(ATTEMPTS_REMEMBERED, (int64_t)ATTEMPTS_TTL_S * NS_PER_S);
     if (!hop->attempts)
-        return complain("the table of attempts", -ENOMEM);
+        return process_complain("the table of attempts", -ENOMEM);
 
     r = http_client_new(&hop->http_client,
                         &(struct http_client_options){.thread_name = "http-client",
                                                       .max_connections = MAX_UPSTREAM_CONNECTIONS,
                                                       .max_queued = MAX_UPSTREAM_QUEUE});
     if (r < 0)
-        return complain("the HTTP client", r);
+        return process_complain("the HTTP client", r);
     return open_upstreams(program);
 }
 
@@ -251,13 +208,13 @@ static int open_health(struct program *program)
 {
     program->health = rpc_health_new(services);
     if (!program->health)
-        return complain("the health service", -ENOMEM);
+        return process_complain("the health service", -ENOMEM);
 
     int r = rpc_reflection_new(
         &program->reflection,
         (struct str){.at = (const char *)proto_descriptors, .len = proto_descriptors_size},
         services);
-    return r < 0 ? complain("the reflection service", r) : 0;
+    return r < 0 ? process_complain("the reflection service", r) : 0;
 }
 
 static int open_grpc_front(struct program *program)
@@ -274,18 +231,18 @@ static int open_grpc_front(struct program *program)
                                                       .max_streams = MAX_STREAMS_PER_CONNECTION,
                                                       .arena_bytes = REQUEST_ARENA_BYTES});
     if (r < 0)
-        return complain("the gRPC server", r);
+        return process_complain("the gRPC server", r);
 
     front_grpc_add_to(program->rpc_server, hop);
     rpc_health_add_to(program->health, program->rpc_server);
     rpc_reflection_add_to(program->reflection, program->rpc_server);
     if ((r = rpc_server_start(program->rpc_server, address, &port)) < 0)
-        return complain_of_address("grpc", address, r);
-    log_listening("grpc", address, port);
+        return process_complain_of_address("grpc", address, r);
+    process_log_listening("grpc", address, port);
 
     for (size_t i = 0; i < hop->n_workers; i++) {
         if ((r = rpc_worker_start(hop->workers[i].rpc)) < 0)
-            return complain("the thread of a gRPC worker", r);
+            return process_complain("the thread of a gRPC worker", r);
     }
     return 0;
 }
@@ -301,9 +258,9 @@ static int open_http(const char *front, const struct listen_address *address,
     options.max_body_bytes = MAX_HTTP_BODY_BYTES;
     int r = http_server_new(ret_server, &options, &port);
     if (r < 0)
-        return complain_of_address(front, address, r);
+        return process_complain_of_address(front, address, r);
 
-    log_listening(front, address, port);
+    process_log_listening(front, address, port);
     return 0;
 }
 
@@ -348,26 +305,15 @@ static int start(struct program *program)
     return 0;
 }
 
-static void wait_for_signal(const struct program *program)
-{
-    int signal_number;
-
-    sigwait(&program->signals, &signal_number);
-    log_info("shutting down", log_text("signal", strsignal(signal_number)));
-}
-
 /*
  * Says no to new work and yes to what still comes, until balancers have noticed. A
  * second signal cuts it short.
  */
 static void announce_end(struct program *program)
 {
-    int64_t         grace_ns = program->config.settings.drain_grace_ns;
-    struct timespec grace = {.tv_sec = grace_ns / NS_PER_S, .tv_nsec = grace_ns % NS_PER_S};
-
     admin_set_ready(&program->admin, false);
     rpc_health_set(program->health, false);
-    sigtimedwait(&program->signals, NULL, &grace);
+    process_pause(&program->signals, program->config.settings.drain_grace_ns);
 }
 
 /* Answers what is in hand; what is not done at the deadline is cancelled, and then answered. */
@@ -450,7 +396,7 @@ static int run(struct program *program)
         _Exit(
             EXIT_FAILURE); /* what has started may be in any state: the kernel takes it back best */
 
-    wait_for_signal(program);
+    process_wait(&program->signals);
     stop(program);
     release(program);
     rpc_shutdown();
@@ -487,7 +433,7 @@ int main(int argc, char *argv[])
     log_configure((enum log_level)program.config.settings.log_level,
                   (enum log_format)program.config.settings.log_format);
     log_identify("service", program.config.name);
-    block_signals(&program);
-    raise_descriptor_limit();
+    process_block_signals(&program.signals);
+    process_raise_descriptor_limit();
     return run(&program);
 }
