@@ -45,18 +45,23 @@ static int inflate_members(struct libdeflate_decompressor *decompressor, struct 
 }
 
 static int inflate_into(struct libdeflate_decompressor *decompressor, struct str compressed,
-                        size_t room_bytes, char **ret_bytes, size_t *ret_n_bytes)
+                        size_t room_bytes, struct budget *budget, char **ret_bytes,
+                        size_t *ret_n_bytes)
 {
-    char *room = malloc(room_bytes);
-    if (!room)
-        return -ENOMEM;
+    if (!budget_claim(budget, room_bytes))
+        return -EAGAIN;
 
-    int r = inflate_members(decompressor, compressed, room, room_bytes, ret_n_bytes);
-    if (r < 0)
+    char *room = malloc(room_bytes);
+    int   r =
+        room ? inflate_members(decompressor, compressed, room, room_bytes, ret_n_bytes) : -ENOMEM;
+    if (r < 0) {
         free(room);
-    else
-        *ret_bytes = room;
-    return r;
+        budget_release(budget, room_bytes);
+        return r;
+    }
+    budget_release(budget, room_bytes - *ret_n_bytes);
+    *ret_bytes = room;
+    return 0;
 }
 
 static size_t smaller(size_t a, size_t b)
@@ -69,7 +74,8 @@ static size_t smaller(size_t a, size_t b)
  * fits. For the others it grows, and the room before is given back first: libdeflate begins anew
  * anyway, and a bomb then never costs more than the cap.
  */
-int gzip_inflate(struct str compressed, size_t max_bytes, char **ret_bytes, size_t *ret_n_bytes)
+int gzip_inflate(struct str compressed, size_t max_bytes, struct budget *budget, char **ret_bytes,
+                 size_t *ret_n_bytes)
 {
     if (compressed.len < MIN_MEMBER_BYTES)
         return -EBADMSG;
@@ -83,7 +89,7 @@ int gzip_inflate(struct str compressed, size_t max_bytes, char **ret_bytes, size
 
     size_t room_bytes = smaller(announced_bytes(compressed) + MIN_ROOM_BYTES, max_bytes);
     for (;;) {
-        int r = inflate_into(decompressor, compressed, room_bytes, ret_bytes, ret_n_bytes);
+        int r = inflate_into(decompressor, compressed, room_bytes, budget, ret_bytes, ret_n_bytes);
         if (r != -ENOBUFS)
             return r;
         if (room_bytes == max_bytes)

@@ -7,6 +7,7 @@
 #include <microhttpd.h>
 
 #include "common/base/arena.h"
+#include "common/base/budget.h"
 #include "common/base/status.h"
 
 enum {
@@ -33,7 +34,7 @@ static struct str origin_form(struct str target)
     return path ? (struct str){path, (size_t)(end - path)} : STR("/");
 }
 
-struct http_request *http_request_new(struct http_loop *loop, struct http_bodies *bodies,
+struct http_request *http_request_new(struct http_loop *loop, struct budget *bodies,
                                       struct MHD_Connection *connection, const char *uri,
                                       size_t arena_bytes)
 {
@@ -60,7 +61,8 @@ void http_request_free(struct http_request *request)
 {
     if (request->answer)
         MHD_destroy_response(request->answer);
-    (void)atomic_fetch_sub(&request->bodies->used_bytes, request->body_bytes);
+    if (request->bodies)
+        budget_release(request->bodies, request->body_bytes);
     arena_free(request->arena);
 }
 
@@ -122,16 +124,6 @@ bool http_request_begin(struct http_request *request, const char *method,
     return request->refusal_code == 0 && expect_body(request, options->max_body_bytes);
 }
 
-/* Whether all bodies together may take so many bytes more; they are counted until the end. */
-static bool claim_bytes(struct http_bodies *bodies, size_t size)
-{
-    if (atomic_fetch_add(&bodies->used_bytes, size) + size <= bodies->max_bytes)
-        return true;
-
-    (void)atomic_fetch_sub(&bodies->used_bytes, size);
-    return false;
-}
-
 /* 0, or the code to refuse it with. */
 static int keep_piece(struct http_request *request, const char *piece, size_t size)
 {
@@ -141,7 +133,7 @@ static int keep_piece(struct http_request *request, const char *piece, size_t si
     /* All of it at once, for memory that is never touched costs nothing. */
     if (!request->body)
         request->body = arena_alloc(request->arena, request->body_capacity);
-    if (!request->body || !claim_bytes(request->bodies, size))
+    if (!request->body || (request->bodies && !budget_claim(request->bodies, size)))
         return MHD_HTTP_SERVICE_UNAVAILABLE;
 
     memcpy(request->body + request->body_bytes, piece, size);

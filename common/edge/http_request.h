@@ -8,7 +8,6 @@
  * and http_respond it belongs to whoever owes the answer.
  */
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -25,16 +24,10 @@ enum http_stage {
     HTTP_ANSWERED,
 };
 
-/* What the bodies of all requests in hand may take together; beyond it, 503. */
-struct http_bodies {
-    _Atomic size_t used_bytes;
-    size_t         max_bytes;
-};
-
 struct http_request {
     struct arena          *arena; /* this struct lives in it */
     struct http_loop      *loop;
-    struct http_bodies    *bodies;
+    struct budget         *bodies; /* NULL: no limit for all together */
     struct MHD_Connection *connection;
     enum http_stage        stage;
     bool                   is_deferred;
@@ -54,7 +47,7 @@ struct http_request {
 };
 
 /* `uri` is what the request line says; copied. NULL when memory is short. */
-struct http_request *http_request_new(struct http_loop *loop, struct http_bodies *bodies,
+struct http_request *http_request_new(struct http_loop *loop, struct budget *bodies,
                                       struct MHD_Connection *connection, const char *uri,
                                       size_t arena_bytes);
 void                 http_request_free(struct http_request *request);

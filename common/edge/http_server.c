@@ -58,7 +58,6 @@ struct http_loop {
 struct http_server {
     struct http_server_options options;
     _Atomic enum stage         stage;
-    struct http_bodies         bodies;
 
     pthread_mutex_t lock;
     pthread_cond_t
@@ -204,8 +203,8 @@ static void *on_request_line(void *context, const char *uri, struct MHD_Connecti
 
     if (!peer_of(connection))
         return NULL;
-    struct http_request *request = http_request_new(loop, &loop->server->bodies, connection, uri,
-                                                    loop->server->options.arena_bytes);
+    struct http_request *request = http_request_new(loop, loop->server->options.bodies, connection,
+                                                    uri, loop->server->options.arena_bytes);
     if (!request)
         return NULL;
 
@@ -454,7 +453,6 @@ static struct http_server *server_alloc(const struct http_server_options *option
         return NULL;
 
     server->options = *options;
-    server->bodies.max_bytes = options->max_bodies_bytes ? options->max_bodies_bytes : SIZE_MAX;
     server->n_loops = options->threads;
     for (unsigned i = 0; i < server->n_loops; i++)
         server->loops[i].wake_fd = -1;

@@ -22,6 +22,7 @@
 #include "common/base/settings.h"
 
 struct arena;
+struct budget;
 struct http_request;
 struct http_server;
 
@@ -41,8 +42,8 @@ struct http_server_options {
     unsigned         idle_timeout_s; /* between requests, for sending one, for taking its answer */
     size_t           max_header_bytes; /* at least 4 KiB */
     size_t           max_body_bytes;
-    size_t           max_bodies_bytes; /* of all requests in hand; beyond it 503; 0: no limit */
-    size_t           arena_bytes;      /* what one request may allocate, its body included */
+    struct budget   *bodies; /* of all requests in hand; beyond it 503; NULL: no limit; borrowed */
+    size_t           arena_bytes; /* what one request may allocate, its body included */
     http_handler_fn *handle;
     http_refuser_fn *refuse;  /* NULL: refusals are a line of text */
     void            *context; /* of the two */

@@ -45,8 +45,11 @@ static struct str join(struct str a, struct str b)
 /* The result; on 0 how many bytes came out, all of them 'a'. */
 static int inflate(struct str packed, size_t cap, size_t *ret_size)
 {
-    char *bytes;
-    int   r = gzip_inflate(packed, cap, &bytes, ret_size);
+    struct budget budget = {.max_bytes = SIZE_MAX};
+    char         *bytes;
+    int           r = gzip_inflate(packed, cap, &budget, &bytes, ret_size);
+
+    assert_int_equal(budget.used_bytes, r == 0 ? *ret_size : 0);
     if (r < 0)
         return r;
 
@@ -155,6 +158,22 @@ static void what_follows_the_last_member_is_an_error(void **state)
     free_str(with_garbage), free_str(with_zeros), free_str(packed);
 }
 
+static void a_body_beyond_the_budget_has_to_wait(void **state)
+{
+    struct budget budget = {.max_bytes = 100 * 1000};
+    struct str    packed = member_of(60 * 1000);
+    char         *first, *second;
+    size_t        size;
+    (void)state;
+
+    assert_int_equal(gzip_inflate(packed, CAP_BYTES, &budget, &first, &size), 0);
+    assert_int_equal(gzip_inflate(packed, CAP_BYTES, &budget, &second, &size), -EAGAIN);
+    budget_release(&budget, size);
+    assert_int_equal(gzip_inflate(packed, CAP_BYTES, &budget, &second, &size), 0);
+    free(first), free(second);
+    free_str(packed);
+}
+
 static void a_checksum_goes_on_from_the_one_before(void **state)
 {
     (void)state;
@@ -175,6 +194,7 @@ int main(void)
         cmocka_unit_test(what_is_cut_anywhere_is_no_gzip),
         cmocka_unit_test(a_wrong_checksum_is_told),
         cmocka_unit_test(what_follows_the_last_member_is_an_error),
+        cmocka_unit_test(a_body_beyond_the_budget_has_to_wait),
         cmocka_unit_test(a_checksum_goes_on_from_the_one_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
