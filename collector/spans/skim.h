@@ -8,7 +8,8 @@
  *
  * Refused: what wire_next refuses (groups, field 0, varints and lengths out of range), a known
  * field with another wire type, an id that is neither empty nor of its full length, a string
- * that is not UTF-8, more than SKIM_MAX_DEPTH nested messages. Unknown fields pass.
+ * that is not UTF-8, more than SKIM_MAX_DEPTH nested messages, 2 GiB and more, the field that came
+ * before scope_spans and that the Collector still reads. Other unknown fields pass.
  */
 
 #include <stdint.h>

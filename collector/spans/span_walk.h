@@ -3,12 +3,14 @@
 /*
  * Span walk: the spans of a skimmed ExportTraceServiceRequest, one by one, with the fields
  * that others than the sender and the destination need. Views only; allocates nothing; pure.
+ * Takes time in proportion to the request, whatever the order of its fields.
  *
  *     struct span_walk walk = span_walk(request);
  *     struct span_view span;
  *     while (span_walk_next(&walk, &span))
  *
- * Bytes that were not skimmed end the walk early, and do nothing worse.
+ * Of a resource or scope that comes in pieces, which protobuf would merge, the last piece is
+ * seen. Bytes that were not skimmed end the walk early, and do nothing worse.
  */
 
 #include <stdbool.h>
@@ -40,13 +42,13 @@ struct span_walk {
 struct span_walk span_walk(struct str request);
 bool             span_walk_next(struct span_walk *walk, struct span_view *ret_span);
 
-/* The attributes of a message, one by one: `field` is the number of its repeated KeyValue. */
+/* The attributes of a message, one by one: `number` is that of its repeated KeyValue. */
 struct attribute_view {
     struct str key;
     struct str value; /* the AnyValue message */
 };
 struct wire_cursor attribute_walk(struct str message);
-bool attribute_walk_next(struct wire_cursor *walk, uint32_t field, struct attribute_view *ret);
+bool attribute_walk_next(struct wire_cursor *walk, uint32_t number, struct attribute_view *ret);
 
 /* The string in an AnyValue; absent when it holds something else. */
 struct str any_value_string(struct str any_value);

@@ -189,10 +189,15 @@ static size_t utf8_character(const uint8_t *at, size_t len)
     return n;
 }
 
-static bool is_ascii_word(const uint8_t *at)
+static uint64_t load_word(const char *at)
 {
     uint64_t word;
     memcpy(&word, at, sizeof(word));
+    return word;
+}
+
+static bool is_ascii_word(uint64_t word)
+{
     return (word & UINT64_C(0x8080808080808080)) == 0;
 }
 
@@ -202,7 +207,7 @@ size_t str_utf8_prefix(struct str s)
     size_t         i = 0;
 
     while (i < s.len) {
-        if (s.len - i >= sizeof(uint64_t) && is_ascii_word(at + i)) {
+        if (s.len - i >= sizeof(uint64_t) && is_ascii_word(load_word(s.at + i))) {
             i += sizeof(uint64_t);
             continue;
         }
@@ -214,7 +219,23 @@ size_t str_utf8_prefix(struct str s)
     return i;
 }
 
+/* Whole words, the last of which may overlap the one before. */
+static bool is_ascii(struct str s)
+{
+    uint64_t seen = 0;
+
+    if (s.len < sizeof(seen)) {
+        for (size_t i = 0; i < s.len; i++)
+            seen |= (uint8_t)s.at[i];
+        return is_ascii_word(seen);
+    }
+    for (size_t i = 0; i + sizeof(seen) < s.len; i += sizeof(seen))
+        seen |= load_word(s.at + i);
+    return is_ascii_word(seen | load_word(s.at + s.len - sizeof(seen)));
+}
+
+/* Nearly all strings are ASCII, and quicker to see than characters are to tell apart. */
 bool str_is_utf8(struct str s)
 {
-    return str_utf8_prefix(s) == s.len;
+    return is_ascii(s) || str_utf8_prefix(s) == s.len;
 }

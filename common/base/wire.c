@@ -4,7 +4,6 @@ enum {
     MAX_VARINT_BYTES = 10,
     MAX_HEAD_BYTES = 5, /* of a tag or a length; every parser refuses longer ones */
     MAX_FIELD_NUMBER = (1 << 29) - 1,
-    WIRE_TYPE_BITS = 3,
 };
 
 /* Arithmetic on NULL is undefined, even by 0; an absent message is as good as an empty one. */
@@ -98,14 +97,12 @@ static bool read_value(struct wire_cursor *cursor, struct wire_field *field)
     return false;
 }
 
-bool wire_next(struct wire_cursor *cursor, struct wire_field *ret_field)
+bool wire_next_long(struct wire_cursor *cursor, struct wire_field *ret_field)
 {
-    if (cursor->is_bad || cursor->at == cursor->end)
-        return false;
-
     struct wire_field field = {0};
     if (!read_tag(cursor, &field) || !read_value(cursor, &field)) {
         cursor->is_bad = true;
+        cursor->end = cursor->at;
         return false;
     }
     *ret_field = field;

@@ -19,6 +19,8 @@
 
 enum wire_type { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32 = 5 };
 
+enum { WIRE_TYPE_BITS = 3 }; /* of a tag; the rest is the number of the field */
+
 struct wire_cursor {
     const uint8_t *at;
     const uint8_t *end;
@@ -40,7 +42,7 @@ struct wire_cursor wire_cursor(struct str message);
  * number 0 or above 2^29-1, group wire types, a varint above 10 bytes or 64 bits, a tag
  * or length above 5 bytes, a length beyond the end. Ask `is_bad` to tell the two apart.
  */
-bool wire_next(struct wire_cursor *cursor, struct wire_field *ret_field);
+static inline bool wire_next(struct wire_cursor *cursor, struct wire_field *ret_field);
 
 struct wire_writer {
     uint8_t *start;
@@ -77,3 +79,34 @@ void wire_put_head(struct wire_writer *writer, uint32_t number, size_t length);
  *     wire_close(&writer, 4, end);
  */
 void wire_close(struct wire_writer *writer, uint32_t number, const uint8_t *end);
+
+/* Any field; what wire_next falls back to. */
+bool wire_next_long(struct wire_cursor *cursor, struct wire_field *ret_field);
+
+/*
+ * Nearly all fields have a tag of one byte, and nearly all lengths and varints are as short: those
+ * are read where they are asked for. A bad cursor has no bytes left.
+ */
+static inline bool wire_next(struct wire_cursor *cursor, struct wire_field *ret_field)
+{
+    const uint8_t *at = cursor->at;
+    size_t         left = (size_t)(cursor->end - at);
+
+    if (left < 2 || at[0] < 1 << WIRE_TYPE_BITS || at[0] >= 0x80 || at[1] >= 0x80)
+        return left > 0 && wire_next_long(cursor, ret_field);
+
+    enum wire_type type = (enum wire_type)(at[0] & ((1 << WIRE_TYPE_BITS) - 1));
+    uint32_t       number = at[0] >> WIRE_TYPE_BITS;
+    if (type == WIRE_BYTES && at[1] <= left - 2) {
+        *ret_field = (struct wire_field){
+            .number = number, .type = type, .bytes = {(const char *)at + 2, at[1]}};
+        cursor->at = at + 2 + at[1];
+        return true;
+    }
+    if (type == WIRE_VARINT) {
+        *ret_field = (struct wire_field){.number = number, .type = type, .value = at[1]};
+        cursor->at = at + 2;
+        return true;
+    }
+    return wire_next_long(cursor, ret_field);
+}
