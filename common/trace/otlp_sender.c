@@ -102,7 +102,10 @@ static void grpc_done(struct rpc_outbound *outbound, const struct rpc_outcome *o
 {
     struct otlp_call *call = rpc_outbound_context(outbound);
 
-    call->verdict = otlp_judge_grpc(outcome->status, outcome->details, outcome->response);
+    call->verdict = otlp_judge_grpc(&(struct otlp_grpc_answer){.status = outcome->status,
+                                                               .message = outcome->message,
+                                                               .details = outcome->details,
+                                                               .response = outcome->response});
     arena_free(take(call->arena));
     call->done(call);
 }
@@ -129,6 +132,7 @@ static void send_grpc(struct otlp_sender *sender, struct otlp_call *call, struct
 static void http_done(const struct http_outcome *outcome, void *context)
 {
     struct otlp_http_answer answer = {.status = outcome->status,
+                                      .message = outcome->message,
                                       .code = outcome->code,
                                       .retry_after = outcome->retry_after,
                                       .body = outcome->body};
