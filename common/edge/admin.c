@@ -1,5 +1,7 @@
 #include "common/edge/admin.h"
 
+#include "common/base/arena.h"
+
 enum { FIRST_PAGE_BYTES = 16 * 1024 };
 
 static void answer_ready(struct http_request *request, const struct admin *admin)
@@ -23,6 +25,15 @@ static void answer_metrics(struct http_request *request, const struct admin *adm
     text_done(&page);
 }
 
+static void answer_not_found(struct http_request *request, const struct admin *admin)
+{
+    struct str line = arena_format(http_request_arena(request),
+                                   "not found: here are /healthz, /readyz, /metrics%.*s",
+                                   STR_ARGS(admin->other_pages));
+
+    http_respond_text(request, 404, line.at ? line : STR("not found"));
+}
+
 void admin_handle(struct http_request *request, void *context)
 {
     const struct admin *admin = context;
@@ -32,7 +43,7 @@ void admin_handle(struct http_request *request, void *context)
     bool                is_metrics = str_equal(path, STR("/metrics"));
 
     if (!is_health && !is_ready && !is_metrics)
-        http_respond_text(request, 404, STR("not found: here are /healthz, /readyz and /metrics"));
+        answer_not_found(request, admin);
     else if (!http_request_is_read(request))
         http_respond_not_allowed(request, STR("GET, HEAD"));
     else if (is_health)

@@ -16,6 +16,7 @@
 
 struct admin {
     struct metrics *metrics;
+    struct str      other_pages; /* that the program serves itself, for the 404; may be empty */
     _Atomic bool    is_ready;
 };
 
