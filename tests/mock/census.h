@@ -1,9 +1,9 @@
 #pragma once
 
 /*
- * Census: who is in an ExportTraceServiceRequest, by protobuf-c, which shares no code with the
- * collector. Stricter than the protocol asks of a receiver: what a relay may not send, it finds.
- * Pure.
+ * Census: who is in the bytes of an ExportTraceServiceRequest, by protobuf-c, which shares no code
+ * with the collector. Stricter than the protocol asks of a receiver: what a relay may not send, it
+ * finds. Pure.
  */
 
 #include <stdbool.h>
@@ -21,5 +21,5 @@ struct census {
 };
 
 /* 0, or -EBADMSG and what is wrong (a constant). */
-int census_take(struct str request, struct arena *arena, struct census *ret_census,
+int census_take(struct str bytes, struct arena *arena, struct census *ret_census,
                 const char **ret_violation);

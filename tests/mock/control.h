@@ -11,4 +11,4 @@
 #include "common/edge/http_server.h"
 
 /* An http_handler_fn; its context is a struct backend. */
-void control_handle(struct http_request *request, void *backend);
+void control_handle(struct http_request *request, void *context);

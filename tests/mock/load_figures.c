@@ -1,5 +1,6 @@
 #include "tests/mock/load_figures.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -55,6 +56,7 @@ static int insert(struct load_figures *figures, size_t at, struct load_range ran
         figures->ranges = ranges;
         figures->capacity = capacity;
     }
+    assert(figures->ranges);
     memmove(&figures->ranges[at + 1], &figures->ranges[at],
             (figures->n_ranges - at) * sizeof(range));
     figures->ranges[at] = range;

@@ -47,7 +47,7 @@ static void put_attribute(struct wire_writer *writer, uint32_t field, struct str
 
 static void put_attributes(struct wire_writer *writer, size_t count)
 {
-    char key[24];
+    char key[32];
 
     for (size_t i = count; i-- > 0;) {
         snprintf(key, sizeof(key), "attribute.%zu", i);
@@ -109,7 +109,7 @@ int load_request_init(struct load_request *request, size_t n_spans, size_t span_
     size_t n_attributes =
         span_bytes > BARE_SPAN_BYTES ? (span_bytes - BARE_SPAN_BYTES) / ATTRIBUTE_BYTES : 0;
     size_t capacity =
-        ENVELOPE_BYTES + n_spans * (2 * BARE_SPAN_BYTES + n_attributes * 2 * ATTRIBUTE_BYTES);
+        ENVELOPE_BYTES + n_spans * 2 * (BARE_SPAN_BYTES + n_attributes * ATTRIBUTE_BYTES);
 
     *request = (struct load_request){.n_spans = n_spans,
                                      .bytes = malloc(capacity),

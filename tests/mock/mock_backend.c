@@ -25,6 +25,7 @@ enum {
     MAX_CONNECTIONS = 1000,
     MAX_STREAMS = 1000,
     IDLE_TIMEOUT_S = 3600,
+    SETTINGS_ARENA_BYTES = 64 * 1024,
 };
 
 struct settings {
@@ -134,7 +135,7 @@ static void stop(struct program *program)
 int main(int argc, char *argv[])
 {
     static struct program                     program;
-    cleanup_with(arena_free_at) struct arena *arena = arena_new(64 * 1024);
+    cleanup_with(arena_free_at) struct arena *arena = arena_new(SETTINGS_ARENA_BYTES);
     char                                      error[256];
 
     if (settings_read(table, ARRAY_LENGTH(table), &program.settings, argc, argv, getenv, arena,

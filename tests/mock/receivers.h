@@ -31,8 +31,9 @@ struct receivers {
 void receivers_init(struct receivers *receivers, struct backend *backend,
                     struct rpc_worker *worker);
 
-void receive_grpc(struct rpc_call *call, void *receivers);
-void receive_http(struct http_request *request, void *receivers);
+/* An rpc_handler_fn and an http_handler_fn; their context is the receivers. */
+void receive_grpc(struct rpc_call *call, void *context);
+void receive_http(struct http_request *request, void *context);
 
 /* Answers what still waits over HTTP, 503, now and from now on. */
 void receivers_release(struct receivers *receivers);

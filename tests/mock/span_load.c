@@ -36,6 +36,7 @@ enum {
     LOOK_AGAIN_MS = 5,
     CALL_TIMEOUT_S = 30,
     PROGRESS_INTERVAL_MS = 10,
+    SETTINGS_ARENA_BYTES = 64 * 1024,
 };
 
 struct settings {
@@ -308,7 +309,7 @@ static int run(struct load *load, const sigset_t *signals)
 int main(int argc, char *argv[])
 {
     static struct load                        load;
-    cleanup_with(arena_free_at) struct arena *arena = arena_new(64 * 1024);
+    cleanup_with(arena_free_at) struct arena *arena = arena_new(SETTINGS_ARENA_BYTES);
     sigset_t                                  signals;
     char                                      error[256];
 
