@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -15,6 +16,7 @@
 #include <cmocka.h>
 
 #include "common/base/arena.h"
+#include "common/base/budget.h"
 #include "common/base/text.h"
 
 enum { MAX_HELD = 512 };
@@ -655,6 +657,63 @@ static void a_chunked_body_that_is_too_long_is_413(void **state)
     close(fd);
 }
 
+static void bodies_beyond_what_all_may_take_are_503_until_others_are_done(void **state)
+{
+    struct budget              bodies = {.max_bytes = 1500};
+    struct fixture            *fixture = fixture_new();
+    struct http_server_options options = options_for(fixture);
+    (void)state;
+
+    options.bodies = &bodies;
+    start(fixture, &options);
+    int first = connect_to(fixture), second = connect_to(fixture);
+    send_text(first, "POST /echo HTTP/1.1\r\nhost: h\r\ncontent-length: 1000\r\n\r\n");
+    send_filler(first, 999);
+    while (atomic_load(&bodies.used_bytes) < 999)
+        sched_yield();
+
+    send_text(second, "POST /echo HTTP/1.1\r\nhost: h\r\ncontent-length: 600\r\n\r\n");
+    send_filler(second, 600);
+    struct answer answer = read_answer(second);
+    assert_answer(&answer, 503, "Service Unavailable\n");
+
+    send_filler(first, 1);
+    answer = read_answer(first);
+    assert_int_equal(answer.code, 200);
+    send_text(second, "POST /echo HTTP/1.1\r\nhost: h\r\ncontent-length: 600\r\n\r\n");
+    send_filler(second, 600);
+    answer = read_answer(second);
+    assert_int_equal(answer.code, 200);
+
+    close(first);
+    close(second);
+    tear_down((void **)&fixture);
+    assert_int_equal(bodies.used_bytes, 0);
+}
+
+static void refuse_in_our_words(struct http_request *request, int code, void *context)
+{
+    (void)context;
+    http_respond(request, &(struct http_response){.code = code, .body = STR("our words")});
+}
+
+static void the_program_may_put_refusals_into_its_own_words(void **state)
+{
+    struct fixture            *fixture = fixture_new();
+    struct http_server_options options = options_for(fixture);
+    (void)state;
+
+    options.refuse = refuse_in_our_words;
+    start(fixture, &options);
+    int           fd = connect_to(fixture);
+    struct answer answer =
+        ask(fd, "POST /echo HTTP/1.1\r\nhost: h\r\ncontent-length: 99999999999\r\n\r\n");
+    assert_answer(&answer, 413, "our words");
+    assert_int_equal(fixture->n_handled, 0);
+    close(fd);
+    tear_down((void **)&fixture);
+}
+
 static void a_chunked_body_without_end_is_cut_off(void **state)
 {
     enum { CHUNK_BYTES = 16384 };
@@ -953,6 +1012,8 @@ int main(void)
         served(who_asks_first_is_told_to_go_on),
         served(a_chunked_body_that_is_too_long_is_413),
         served(a_chunked_body_without_end_is_cut_off),
+        cmocka_unit_test(bodies_beyond_what_all_may_take_are_503_until_others_are_done),
+        cmocka_unit_test(the_program_may_put_refusals_into_its_own_words),
         served_impatiently(who_sends_nothing_is_cut_off),
         served_impatiently(who_drips_headers_is_cut_off),
         served_impatiently(who_drips_a_body_is_cut_off),
