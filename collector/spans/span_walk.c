@@ -171,26 +171,27 @@ static bool next_message(struct wire_cursor *cursor, uint32_t number, struct str
     return false;
 }
 
-static bool is_bad(const struct span_walk *walk)
+static bool next_scope_spans(struct span_walk *walk)
 {
-    return walk->request.is_bad || walk->resource_spans.is_bad || walk->scope_spans.is_bad;
+    struct str message;
+
+    while (!next_message(&walk->resource_spans, RESOURCE_SPANS_SCOPE_SPANS, &message)) {
+        if (walk->resource_spans.is_bad ||
+            !next_message(&walk->request, EXPORT_RESOURCE_SPANS, &message))
+            return false;
+        enter_resource_spans(walk, message);
+    }
+    enter_scope_spans(walk, message);
+    return true;
 }
 
 bool span_walk_next(struct span_walk *walk, struct span_view *ret_span)
 {
     struct str message;
 
-    while (!is_bad(walk)) {
-        if (next_message(&walk->scope_spans, SCOPE_SPANS_SPANS, &message)) {
-            *ret_span = read_span(&walk->context, message);
-            return true;
-        }
-        if (next_message(&walk->resource_spans, RESOURCE_SPANS_SCOPE_SPANS, &message))
-            enter_scope_spans(walk, message);
-        else if (next_message(&walk->request, EXPORT_RESOURCE_SPANS, &message))
-            enter_resource_spans(walk, message);
-        else
+    while (!next_message(&walk->scope_spans, SCOPE_SPANS_SPANS, &message))
+        if (walk->scope_spans.is_bad || !next_scope_spans(walk))
             return false;
-    }
-    return false;
+    *ret_span = read_span(&walk->context, message);
+    return true;
 }
