@@ -14,7 +14,7 @@
 #include "collector/journal/journal.h"
 #include "common/base/cleanup.h"
 
-enum { CURSOR_COUNTS = 16 };
+enum { CURSOR_COUNTS = 16, CURSOR_MAX_NAME_BYTES = 2048 };
 
 struct cursor;
 
@@ -26,7 +26,7 @@ struct cursor_state {
 
 /*
  * The cursor called `name` (a destination's URI) in `directory`. 0 and its state; 1 when it
- * is new, or no slot can be read any more (then `*ret_state` is untouched); -errno.
+ * is new, or no slot can be read any more (then `*ret_state` is untouched); -ENAMETOOLONG; -errno.
  */
 int  cursor_open(struct cursor **ret_cursor, const char *directory, struct str name,
                  struct cursor_state *ret_state);
@@ -40,8 +40,8 @@ int cursor_save(struct cursor *cursor, const struct cursor_state *state);
 int cursor_sync(struct cursor *cursor);
 
 /*
- * Removes the cursor files of names that are not among these. `removed` runs with each name.
- * 0 or -errno.
+ * Removes the cursor files of names that are not among these. `removed` runs with each name. A
+ * file that cannot be read stays. 0 or -errno.
  */
 int cursor_forget_others(const char *directory, const struct str names[], size_t n_names,
                          void (*removed)(struct str name));

@@ -52,6 +52,11 @@ struct journal_recovery {
     uint64_t skipped_bytes;    /* damaged middle, as far as it was looked at */
 };
 
+enum {
+    JOURNAL_MAX_PAYLOAD_BYTES = 1 << 30, /* of a record */
+    JOURNAL_LEAST_READ_BYTES = 4096      /* of a reader's buffer */
+};
+
 /*
  * 0; -EBUSY: another process has this journal; else -errno (the directory cannot be used). Only
  * the last segment is read through, so this takes the time of one segment.
@@ -74,13 +79,22 @@ struct journal_entry {
     uint32_t              n_spans;
     int64_t               time_ns; /* real time, for the age */
     struct journal_entry *next;    /* the journal's, meanwhile */
+    uint32_t              checksum;
 };
 
 /*
  * 0: `done` will run. -EAGAIN: too much waits. -ENOSPC, -EIO: the disk refuses at the moment;
- * the journal looks again by itself. -ESHUTDOWN. Never blocks on the disk.
+ * the journal looks again by itself. -ESHUTDOWN. -EMSGSIZE. Never blocks on the disk. When nothing
+ * waits, one record is let in that is larger than all that may wait.
  */
 int journal_append(struct journal *journal, struct journal_entry *entry);
+
+/*
+ * Somebody has been at `position`, so the log goes on there at least: what the disk lost behind
+ * its end is not made up for with numbers that were given before. Every reader's position is to be
+ * reported after opening, before the first append.
+ */
+void journal_reach(struct journal *journal, struct journal_position position);
 
 /* The first record that is there, and the end of what is committed. */
 struct journal_position journal_begin(struct journal *journal);
@@ -88,13 +102,13 @@ struct journal_position journal_end(struct journal *journal);
 
 /*
  * The position of the oldest segment that stays when the log shall have at most `max_bytes` on
- * disk, and nothing in it was written before `oldest_ns` (real time; INT64_MIN: no matter). Never
- * beyond journal_end.
+ * disk, and no segment in which all is older than `oldest_ns` (real time; INT64_MIN: no matter).
+ * Single records that are too old are the reader's to pass over. Never beyond journal_end.
  */
 struct journal_position journal_position_within(struct journal *journal, uint64_t max_bytes,
                                                 int64_t oldest_ns);
 
-/* Deletes the segments that end at or before `offset`. A segment being written stays. */
+/* Deletes the segments that end at or before `offset`. The last stays: it knows the numbers. */
 void journal_trim(struct journal *journal, uint64_t offset);
 
 /* Bytes on disk, preallocated ones included. */
@@ -112,7 +126,7 @@ struct journal_chunk {
     struct journal_position end;   /* of the last: read on from here */
     size_t                  n_records;
     size_t n_bytes;      /* of all payloads, which stand one after the other in the buffer */
-    size_t wanted_bytes; /* when the first record alone is larger than the buffer */
+    size_t wanted_bytes; /* -ENOBUFS: the buffer that the first record needs */
 };
 
 /*
@@ -121,8 +135,9 @@ struct journal_chunk {
  * damaged (its checksum) is skipped; the chunk ends before a gap, and the next read starts after
  * it: its `start` says so. A `from` before journal_begin continues at journal_begin.
  *
- * The number of records, 0 when there is nothing to read (`end` then says where to go on: beyond a
- * damaged stretch), -ENOBUFS with `wanted_bytes`, or -errno when the disk fails.
+ * The number of records; 0 when there is nothing to read: `end` is then the end of the log, and the
+ * spans between `from` and there are lost. -ENOBUFS with `wanted_bytes` or -errno (the disk fails):
+ * `end` then says where it is to be tried again, and the spans before it are lost.
  */
 int journal_read(struct journal *journal, struct journal_position from, void *buffer, size_t size,
                  struct journal_record records[], size_t max_records,

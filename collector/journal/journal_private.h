@@ -1,0 +1,51 @@
+#pragma once
+
+/* What the parts of the journal share: journal.c, the writer and the reader. */
+
+#include <pthread.h>
+#include <sys/uio.h>
+
+#include "collector/journal/journal.h"
+#include "collector/journal/journal_record.h"
+#include "collector/journal/segment_list.h"
+
+/* Two pieces for each record: a header, with what aligns it, and a payload (IOV_MAX is 1024). */
+enum { GROUP_MAX_RECORDS = 512, GROUP_MAX_BYTES = 8 << 20 };
+
+/* What the writer's thread alone uses. */
+struct journal_writer {
+    int                     file;       /* of the segment being written, or -1 */
+    uint64_t                base;       /* its place in the log */
+    uint64_t                room_bytes; /* its size */
+    struct journal_position end;        /* what is committed of it */
+    bool                    has_unsynced;
+    int64_t                 sync_due_ns; /* while it has */
+    int                     trouble;     /* 0, or -errno: the disk refuses */
+    int64_t                 probe_due_ns;
+
+    /* Of the group that is being written. The first bytes of a slot stay zero: alignment. */
+    uint8_t      headers[GROUP_MAX_RECORDS][RECORD_ALIGNMENT + RECORD_HEADER_BYTES];
+    struct iovec pieces[GROUP_MAX_RECORDS * 2];
+};
+
+struct journal {
+    struct journal_options options;
+    uint64_t               segment_bytes;
+    int                    directory;
+    int                    lock_file;
+    pthread_t              thread;
+    struct journal_writer  writer;
+
+    pthread_mutex_t lock;
+    pthread_cond_t  changed; /* something waits, or the journal closes */
+
+    struct {
+        struct segment_list    log;
+        struct journal_entry  *first, **last_next; /* what waits */
+        bool                   is_closing;
+        struct journal_figures figures;
+    } locked;
+};
+
+/* The writer's thread: runs until the journal closes and nothing waits. */
+void *journal_write_all(void *journal);

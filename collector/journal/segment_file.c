@@ -1,0 +1,185 @@
+#include "collector/journal/segment_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { NAME_BYTES = sizeof("0123456789abcdef.segment") };
+
+static const char unfinished_name[] = "new.segment";
+
+static void name_of(uint64_t base, char ret_name[NAME_BYTES])
+{
+    (void)snprintf(ret_name, NAME_BYTES, "%016" PRIx64 ".segment", base);
+}
+
+static bool hex_digit(char c, uint64_t *ret_digit)
+{
+    if (c >= '0' && c <= '9')
+        *ret_digit = (uint64_t)(c - '0');
+    else if (c >= 'a' && c <= 'f')
+        *ret_digit = (uint64_t)(c - 'a') + 10;
+    else
+        return false;
+    return true;
+}
+
+/* An offset beyond 2^62 comes from no journal. */
+bool segment_base_of(const char *file_name, uint64_t *ret_base)
+{
+    struct str name = str_from(file_name);
+    uint64_t   base = 0, digit;
+
+    if (name.len != NAME_BYTES - 1 || !str_ends_with(name, STR(".segment")))
+        return false;
+    for (size_t i = 0; i < 16; i++) {
+        if (!hex_digit(name.at[i], &digit))
+            return false;
+        base = base << 4 | digit;
+    }
+    if (base % RECORD_ALIGNMENT != 0 || base >> 62 != 0)
+        return false;
+
+    *ret_base = base;
+    return true;
+}
+
+int directory_sync(int directory)
+{
+    return fsync(directory) < 0 && errno != EINVAL ? -errno : 0;
+}
+
+static bool is_disk_full(int r)
+{
+    return r == -ENOSPC || r == -EDQUOT;
+}
+
+static int allocate(int file, uint64_t n_bytes)
+{
+    if (fallocate(file, 0, 0, (off_t)n_bytes) == 0)
+        return 0;
+    if (errno == EOPNOTSUPP || errno == ENOSYS)
+        return 0; /* a full disk is then seen when it is written to */
+
+    int r = -errno;
+    return ftruncate(file, 0) < 0 ? -errno : r; /* a part may have been had */
+}
+
+static int allocate_what_there_is(int file, uint64_t wanted_bytes, uint64_t least_bytes,
+                                  uint64_t *ret_bytes)
+{
+    uint64_t n_bytes = wanted_bytes;
+    int      r = allocate(file, n_bytes);
+
+    while (is_disk_full(r) && n_bytes > least_bytes) {
+        n_bytes = n_bytes / 2 > least_bytes ? n_bytes / 2 : least_bytes;
+        r = allocate(file, n_bytes);
+    }
+    if (r < 0)
+        return r;
+
+    *ret_bytes = n_bytes;
+    return 0;
+}
+
+static int write_header(int file, const struct segment_header *header, bool is_synced)
+{
+    uint8_t bytes[SEGMENT_HEADER_BYTES];
+    segment_header_encode(bytes, header);
+
+    ssize_t written = pwrite(file, bytes, sizeof(bytes), 0);
+    if (written < 0)
+        return -errno;
+    if (written != sizeof(bytes))
+        return -EIO;
+    return is_synced && fdatasync(file) < 0 ? -errno : 0;
+}
+
+static int give_name(int directory, uint64_t base, bool is_synced)
+{
+    char name[NAME_BYTES];
+    name_of(base, name);
+
+    if (renameat(directory, unfinished_name, directory, name) < 0)
+        return -errno;
+    return is_synced ? directory_sync(directory) : 0;
+}
+
+int segment_create(int directory, const struct segment_header *header, uint64_t wanted_bytes,
+                   uint64_t least_bytes, bool is_synced, uint64_t *ret_room_bytes)
+{
+    segment_remove_unfinished(directory);
+    int file = openat(directory, unfinished_name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (file < 0)
+        return -errno;
+
+    uint64_t room_bytes;
+    int      r = allocate_what_there_is(file, wanted_bytes, least_bytes, &room_bytes);
+    if (r == 0)
+        r = write_header(file, header, is_synced);
+    if (r == 0)
+        r = give_name(directory, header->base.offset, is_synced);
+    if (r < 0) {
+        close(file);
+        segment_remove_unfinished(directory);
+        return r;
+    }
+    *ret_room_bytes = room_bytes;
+    return file;
+}
+
+int segment_open(int directory, uint64_t base)
+{
+    char name[NAME_BYTES];
+    name_of(base, name);
+
+    int file = openat(directory, name, O_RDONLY | O_CLOEXEC);
+    return file < 0 ? -errno : file;
+}
+
+int segment_cut(int directory, uint64_t base, uint64_t n_bytes)
+{
+    char name[NAME_BYTES];
+    name_of(base, name);
+
+    int file = openat(directory, name, O_WRONLY | O_CLOEXEC);
+    if (file < 0)
+        return -errno;
+
+    int r = ftruncate(file, (off_t)n_bytes) < 0 ? -errno : 0;
+    close(file);
+    return r;
+}
+
+int segment_remove(int directory, uint64_t base)
+{
+    char name[NAME_BYTES];
+    name_of(base, name);
+
+    return unlinkat(directory, name, 0) < 0 ? -errno : 0;
+}
+
+void segment_remove_unfinished(int directory)
+{
+    (void)unlinkat(directory, unfinished_name, 0);
+}
+
+int64_t segment_read(int file, void *buffer, size_t size, uint64_t place)
+{
+    size_t n_bytes = 0;
+
+    while (n_bytes < size) {
+        ssize_t r = pread(file, (char *)buffer + n_bytes, size - n_bytes, (off_t)(place + n_bytes));
+        if (r < 0 && errno == EINTR)
+            continue;
+        if (r < 0)
+            return -errno;
+        if (r == 0)
+            break;
+        n_bytes += (size_t)r;
+    }
+    return (int64_t)n_bytes;
+}
