@@ -1,0 +1,52 @@
+#include "common/base/base64.h"
+
+#include <errno.h>
+
+static int digit_value(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    if (c == '+' || c == '-')
+        return 62;
+    return c == '/' || c == '_' ? 63 : -1;
+}
+
+/* Padding fills up the last four; one that does not is left to be refused as digits. */
+static struct str without_padding(struct str base64)
+{
+    if (base64.len % 4 != 0)
+        return base64;
+    for (int i = 0; i < 2 && base64.len > 0 && base64.at[base64.len - 1] == '='; i++)
+        base64.len--;
+    return base64;
+}
+
+size_t base64_decoded_size(struct str base64)
+{
+    return base64.len / 4 * 3 + base64.len % 4 * 3 / 4;
+}
+
+int base64_decode(struct str base64, uint8_t *ret_bytes, size_t *ret_len)
+{
+    struct str digits = without_padding(base64);
+    uint32_t   bits = 0;
+    size_t     len = 0;
+
+    if (digits.len % 4 == 1)
+        return -EINVAL;
+
+    for (size_t i = 0; i < digits.len; i++) {
+        int value = digit_value(digits.at[i]);
+        if (value < 0)
+            return -EINVAL;
+        bits = bits << 6 | (uint32_t)value;
+        if (i % 4 != 0)
+            ret_bytes[len++] = (uint8_t)(bits >> (6 - 2 * (i % 4)));
+    }
+    *ret_len = len;
+    return 0;
+}

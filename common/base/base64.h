@@ -1,0 +1,17 @@
+#pragma once
+
+/*
+ * Base64 (RFC 4648), as protobuf's JSON mapping reads it: the standard alphabet and the one that
+ * is safe in URLs, with padding or without.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/str.h"
+
+/* At most how many bytes `base64` stands for. */
+size_t base64_decoded_size(struct str base64);
+
+/* To `ret_bytes`, which has room for that many. 0 and their number, or -EINVAL. */
+int base64_decode(struct str base64, uint8_t *ret_bytes, size_t *ret_len);
