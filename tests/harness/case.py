@@ -1,9 +1,10 @@
 """The base of every test of running programs."""
 
 import contextlib
+import tempfile
 import unittest
 
-from harness.programs import Hop
+from harness.programs import CollectorProgram, Hop
 
 
 class ProgramTest(unittest.TestCase):
@@ -22,6 +23,18 @@ class ProgramTest(unittest.TestCase):
 
     def hop(self, role="hop", **settings):
         return self.start(Hop(role, **settings))
+
+    def journal_dir(self):
+        """A folder for one journal, gone after the test."""
+        return self.start(tempfile.TemporaryDirectory(prefix="tracehop-journal-"))
+
+    def collector(self, relay_to=(), journal_dir=None, **settings):
+        return self.start(CollectorProgram(journal_dir or self.journal_dir(), relay_to, **settings))
+
+    @classmethod
+    def shared_collector(cls, relay_to=(), **settings):
+        folder = cls.start_shared(tempfile.TemporaryDirectory(prefix="tracehop-journal-"))
+        return cls.start_shared(CollectorProgram(folder, relay_to, **settings))
 
     @classmethod
     def shared_hop(cls, role="hop", **settings):

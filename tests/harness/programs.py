@@ -91,6 +91,34 @@ class Program:
         self._reader.join(_STOP_PATIENCE_S)
         return status
 
+    def wait_until_ready(self):
+        """The ports it listens on, by the names of its fronts. Once; it is gone if it fails."""
+        try:
+            self.wait_for_log("ready")
+        except AssertionError:
+            self._process.kill()
+            self.wait()
+            raise
+        return {line["front"]: line["port"] for line in self.logged("listening")}
+
+    def kill(self):
+        """Ends the program in the middle of whatever it does, as a crash would. Nothing is asked of
+        its end, but that it had nothing to complain of until then.
+        """
+        if self._stopped:
+            return
+        self._stopped = True
+        self._process.kill()
+        self.wait()
+        self._close()
+        assert not self.noise, self._said()
+
+    def _close(self):
+        answers = self._process.stdout.read()
+        self._process.stdout.close()
+        self._process.stderr.close()
+        return answers
+
     def stop(self):
         """Ends the program as an orchestrator would, and fails unless it goes cleanly. Once."""
         if self._stopped:
@@ -105,9 +133,7 @@ class Program:
             self.wait()
             raise AssertionError(f"{self.name} ignored SIGTERM\n{self._said()}") from None
         finally:
-            answers = self._process.stdout.read()
-            self._process.stdout.close()
-            self._process.stderr.close()
+            answers = self._close()
         if status != 0 or self.noise or answers:
             raise AssertionError(
                 f"{self.name} ended with status {status}, standard output {answers!r}\n{self._said()}"
@@ -146,13 +172,7 @@ class Hop(Program):
             },
         )
         self.name = f"{role}-{version}"
-        try:
-            self.wait_for_log("ready")
-        except AssertionError:
-            self._process.kill()
-            self.wait()
-            raise
-        ports = {line["front"]: line["port"] for line in self.logged("listening")}
+        ports = self.wait_until_ready()
         self.http_port, self.grpc_port, self.admin_port = (
             ports[front] for front in ("http", "grpc", "admin")
         )
@@ -168,6 +188,49 @@ class Hop(Program):
     @property
     def time_uri(self):
         return f"http://127.0.0.1:{self.http_port}/time"
+
+
+class CollectorProgram(Program):
+    """One tracehop-collector on ports that the system picks. Settings are its variables."""
+
+    DEFAULTS = {
+        "OTLP_GRPC_LISTEN": "127.0.0.1:0",
+        "OTLP_HTTP_LISTEN": "127.0.0.1:0",
+        "ZIPKIN_LISTEN": "127.0.0.1:0",
+        "ADMIN_LISTEN": "127.0.0.1:0",
+        "LOG_FORMAT": "json",
+        "LOG_LEVEL": "info",
+        "DRAIN_GRACE": "0s",
+    }
+
+    def __init__(self, journal_dir, relay_to=(), **settings):
+        uris = [relay_to] if isinstance(relay_to, str) else list(relay_to)
+        super().__init__(
+            [build.program("tracehop-collector")],
+            {
+                **self.DEFAULTS,
+                "JOURNAL_DIR": str(journal_dir),
+                "RELAY_TO": ",".join(uris),
+                **{name: str(value) for name, value in settings.items()},
+            },
+        )
+        ports = self.wait_until_ready()
+        self.grpc_port, self.http_port, self.zipkin_port, self.admin_port = (
+            ports[front] for front in ("otlp-grpc", "otlp-http", "zipkin", "admin")
+        )
+
+    @property
+    def grpc_endpoint(self):
+        return f"http://127.0.0.1:{self.grpc_port}"
+
+    @property
+    def http_endpoint(self):
+        return f"http://127.0.0.1:{self.http_port}"
+
+    def peak_resident_bytes(self):
+        with open(f"/proc/{self.pid}/status", encoding="ascii") as status:
+            peak = next(line for line in status if line.startswith("VmHWM:"))
+        return int(peak.split()[1]) * 1024
 
 
 def run_server(*flags, **settings):

@@ -33,7 +33,7 @@
 enum {
     CALLS_PER_SENDER = 8, /* otlp_sender's own limit over HTTP */
     MAX_IN_FLIGHT = 1024,
-    LOOK_AGAIN_MS = 5,
+    LOOK_AGAIN_NS = 5 * NS_PER_MS,
     CALL_TIMEOUT_S = 30,
     PROGRESS_INTERVAL_MS = 10,
     SETTINGS_ARENA_BYTES = 64 * 1024,
@@ -150,7 +150,7 @@ static void call_ended(struct otlp_call *call)
     else if (load->n_in_flight > 0)
         return;
     else if (has_more(load))
-        rpc_worker_arm(load->worker, &load->look_again, now_ns + LOOK_AGAIN_MS * NS_PER_MS);
+        rpc_worker_arm(load->worker, &load->look_again, now_ns + LOOK_AGAIN_NS);
     else
         end(load, now_ns);
 }
