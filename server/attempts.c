@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-#include "server/siphash.h"
+#include "common/base/siphash.h"
 
 enum { WAYS = 8 };
 

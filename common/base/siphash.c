@@ -1,4 +1,4 @@
-#include "server/siphash.h"
+#include "common/base/siphash.h"
 
 #include <endian.h>
 
