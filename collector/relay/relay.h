@@ -30,6 +30,15 @@ struct relay_destination {
     enum otlp_protocol protocol;
 };
 
+struct relay_books;
+
+/* What somebody should hear of. */
+enum relay_event {
+    RELAY_FAILS,   /* a destination does not take spans at the moment: books.last_error, retry_in */
+    RELAY_WORKS,   /* it does again */
+    RELAY_REFUSES, /* it refused spans for good: books.last_error. As often as that happens. */
+};
+
 struct relay_options {
     const struct relay_destination *destinations;
     size_t                          n_destinations;
@@ -41,6 +50,10 @@ struct relay_options {
     int64_t                         call_timeout_ns;
     size_t                          max_batch_bytes; /* 3.5 MiB: below every receiver's 4 */
     unsigned                        max_in_flight;   /* calls at once, for each destination */
+
+    /* Runs on the relay's thread, and must not block. May be NULL. */
+    void (*event)(enum relay_event event, const struct relay_books *books, void *context);
+    void *context;
 };
 
 /* What became of spans. The numbers are those of the counts in a cursor: never renumber. */
@@ -73,6 +86,7 @@ struct relay_books {
     uint64_t   duplicates_at_most; /* spans in tries that ended without an answer, since start */
     size_t     batch_limit_bytes;  /* as learned */
     bool       is_backing_off;
+    int64_t    retry_in_ns;     /* while it backs off; 0: now */
     char       last_error[160]; /* of the last try that failed; "" after a success */
 };
 
