@@ -3,16 +3,16 @@ BUILDS ?= release asan tsan
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo stop test test-peers bench lint fuzz clean
+.PHONY: help build demo stop test test-long test-peers bench lint fuzz clean
 
 help: ## List the verbs
 	@awk -F ' *:.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 build: ## Build the programs into build/release
 	@scripts/setup build
-	@scripts/build release tracehop-server
+	@scripts/build release tracehop-server tracehop-collector
 
-demo: build ## Start the chain on http://localhost:8080/ until Ctrl-C (DETACH=1: return when it is ready)
+demo: build ## Start the chain on http://localhost:8080/ until Ctrl-C (DETACH=1: return when ready; RELAY_TO=URI: send traces on)
 	@scripts/setup demo
 	@scripts/demo $(if $(DETACH),start,run)
 
@@ -22,6 +22,11 @@ stop: ## End the demo that was started with DETACH=1
 test: ## Run unit tests, fuzz corpora and end-to-end tests: plain and under the sanitizers
 	@scripts/setup build test
 	@tests/run $(BUILDS)
+
+test-long: ## Kill the collector 1,000 times under load, and look for what it lost
+	@scripts/setup build test
+	@scripts/build release
+	@TRACEHOP_KILLS=1000 tests/e2e/run build/release collector_crash
 
 test-peers: build ## Test against foreign programs (REQUIRE_PEERS=1: all of them must be had)
 	@scripts/setup test peers
@@ -41,4 +46,4 @@ fuzz: ## Run every fuzz target for FUZZ_SECONDS (60)
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz
 
 clean: ## Remove what was built; .tools (foreign programs) stays
-	rm -rf build .demo
+	rm -rf build .demo .demo-journal

@@ -53,6 +53,7 @@ enum {
     /* 3.5 MiB: below the 4 that most receivers take. */
     MAX_BATCH_BYTES = 7 << 19,
     MAX_CALLS_IN_FLIGHT = 4,
+    LOG_REFUSALS_EVERY_S = 10,
     EXIT_USAGE = 2,
 };
 
@@ -162,6 +163,44 @@ static int open_journal(struct program *program)
     return 0;
 }
 
+static void log_retry(const struct relay_books *books)
+{
+    log_warning("a destination does not take spans; they wait in the journal",
+                log_str("destination", books->name), log_text("why", books->last_error),
+                log_int("retry_in_ms", books->retry_in_ns / NS_PER_MS),
+                log_int("queued_spans", (int64_t)books->queued));
+}
+
+static void log_refusal(const struct relay_books *books)
+{
+    static struct log_limit limit = {.interval_ns = (int64_t)LOG_REFUSALS_EVERY_S * NS_PER_S};
+    uint64_t                suppressed;
+
+    if (log_limit_allows(&limit, clock_monotonic_ns(), &suppressed))
+        log_warning("a destination refused spans for good; they are counted and dropped",
+                    log_str("destination", books->name), log_text("why", books->last_error),
+                    log_int("not_logged", (int64_t)suppressed));
+}
+
+/* On the relay's thread. */
+static void relay_event(enum relay_event event, const struct relay_books *books, void *context)
+{
+    (void)context;
+
+    switch (event) {
+    case RELAY_FAILS:
+        log_retry(books);
+        break;
+    case RELAY_WORKS:
+        log_info("a destination takes spans again", log_str("destination", books->name),
+                 log_int("queued_spans", (int64_t)books->queued));
+        break;
+    case RELAY_REFUSES:
+        log_refusal(books);
+        break;
+    }
+}
+
 static int open_relay(struct program *program)
 {
     const struct collector_config *config = &program->config;
@@ -181,6 +220,7 @@ static int open_relay(struct program *program)
                           .call_timeout_ns = config->settings.relay_timeout_ns,
                           .max_batch_bytes = MAX_BATCH_BYTES,
                           .max_in_flight = MAX_CALLS_IN_FLIGHT,
+                          .event = relay_event,
                       },
                       program->metrics, &culprit);
     if (r < 0)

@@ -1,32 +1,41 @@
 """scripts/demo, on ports of its own: what a newcomer runs first."""
 
+import json
 import os
 import pathlib
 import signal
 import socket
 import subprocess
 import tempfile
+import urllib.parse
 
 from harness import build, http, network
 from harness.case import ProgramTest
+from harness.collector import Collector
 from harness.wait import eventually
 
 HOPS = ("frontend-prod", "middleware-prod", "middleware-canary", "backend-prod", "clock")
+PROCESSES = (*HOPS, "collector")
 
 
 class Demo(ProgramTest):
     def setUp(self):
         folder = self.start(tempfile.TemporaryDirectory())
         self.state = pathlib.Path(folder) / "demo"
-        self.http, self.grpc, self.admin = network.free_ranges(3, len(HOPS))
+        self.http, self.grpc, self.admin, self.collector = network.free_ranges(4, len(HOPS))
         self.environment = {
             **os.environ,
             **build.sanitizer_options(),
-            "DEMO_SERVER": str(build.program("tracehop-server")),
+            "DEMO_BUILD": str(build.folder()),
             "DEMO_STATE": str(self.state),
+            "DEMO_JOURNAL": str(pathlib.Path(folder) / "journal"),
             "HTTP_PORT": str(self.http),
             "GRPC_PORT": str(self.grpc),
             "ADMIN_PORT": str(self.admin),
+            "COLLECTOR_PORT": str(self.collector),
+            "OTLP_GRPC_PORT": str(self.collector + 1),
+            "OTLP_HTTP_PORT": str(self.collector + 2),
+            "ZIPKIN_PORT": str(self.collector + 3),
         }
         self.addCleanup(self.demo, "stop")
 
@@ -43,7 +52,7 @@ class Demo(ProgramTest):
 
     def assert_nothing_is_left(self):
         self.assertFalse(self.state.exists())
-        for base in (self.http, self.grpc, self.admin):
+        for base in (self.http, self.grpc, self.admin, self.collector):
             for number in range(len(HOPS)):
                 with socket.socket() as probe:
                     self.assertNotEqual(probe.connect_ex(("127.0.0.1", base + number)), 0)
@@ -51,12 +60,42 @@ class Demo(ProgramTest):
     def test_start_returns_when_the_chain_answers_and_stop_ends_it(self):
         started = self.demo("start")
         self.assertEqual((started.returncode, started.stderr), (0, ""))
-        for word in (*HOPS, f"http://localhost:{self.http}/", "curl", "fail:", "grpcurl"):
+        for word in (*PROCESSES, f"http://localhost:{self.http}/", "curl", "fail:", "grpcurl"):
             self.assertIn(word, started.stdout)
         middle = [http.get(self.http).text.splitlines()[1].split(" ")[2] for _ in range(6)]
         self.assertEqual(set(middle), {"middleware-prod", "middleware-canary"})
         self.assertEqual(self.demo("stop").returncode, 0)
         self.assert_nothing_is_left()
+
+    def test_each_answer_says_where_its_trace_is_and_there_it_is(self):
+        self.demo("start")
+        answer = http.get(self.http)
+        url = urllib.parse.urlsplit(answer.headers["x-trace-url"])
+        self.assertEqual(url.port, self.collector)
+
+        def services():
+            found = http.get(url.port, url.path)
+            if found.status != 200:
+                return None
+            spans = json.loads(found.text)["result"]["resourceSpans"]
+            return {
+                attribute["value"]["stringValue"]
+                for of_resource in spans
+                for attribute in of_resource["resource"]["attributes"]
+                if attribute["key"] == "service.name"
+            }
+
+        everybody = {"frontend", "middleware", "backend", "clock"}
+        eventually(lambda: services() == everybody, "the spans of all hops are in the trace")
+
+    def test_relay_to_passes_the_spans_on(self):
+        backend = self.start(Collector())
+        uri = backend.grpc_endpoint.replace("http://", "grpc://")
+        self.environment["RELAY_TO"] = uri
+        self.assertIn(uri, self.demo("start").stdout)
+        trace_id = http.get(self.http).headers["x-trace-id"]
+        names = {span.service for span in backend.wait_for_spans(13, trace_id)}
+        self.assertEqual(names, {"frontend", "middleware", "backend", "clock"})
 
     def test_stop_is_fine_when_nothing_runs(self):
         for _ in range(2):
@@ -79,8 +118,8 @@ class Demo(ProgramTest):
             running.send_signal(signal.SIGINT)
             rest = running.stdout.read()
         self.assertEqual(running.returncode, 0)
-        for hop in HOPS:
-            self.assertRegex(rest, rf"(?m)^{hop} +\| ")
+        for name in PROCESSES:
+            self.assertRegex(rest, rf"(?m)^{name} +\| ")
         self.assert_nothing_is_left()
 
     def test_a_second_one_is_refused(self):
