@@ -9,7 +9,7 @@
 #include "common/base/query.h"
 #include "common/base/units.h"
 
-enum kind { TEXT, TIME, DURATION, COUNT, BOOL };
+enum kind { TEXT, TIME, DURATION, COUNT, BOOL, ATTRIBUTES };
 
 /* A parameter and the member of the query that it sets. */
 struct known {
@@ -27,6 +27,7 @@ static const struct known find_parameters[] = {
     {"query.duration_max", DURATION, offsetof(struct find_query, duration_max_ns)},
     {"query.search_depth", COUNT, offsetof(struct find_query, max_traces)},
     {"query.num_traces", COUNT, offsetof(struct find_query, max_traces)},
+    {"query.attributes", ATTRIBUTES, offsetof(struct find_query, attributes)},
 };
 
 static const struct known get_parameters[] = {
@@ -46,6 +47,7 @@ static const char *const expectations[] = {
     [DURATION] = "a duration such as 1.5s or 1m30s",
     [COUNT] = "a number",
     [BOOL] = "true or false",
+    [ATTRIBUTES] = "a JSON object of strings",
 };
 
 static char upper(char c)
@@ -116,7 +118,7 @@ static int read_bool(struct str s, bool *ret_value)
     return 0;
 }
 
-static int read_value(enum kind kind, struct str value, void *member)
+static int read_value(enum kind kind, struct str value, struct arena *arena, void *member)
 {
     switch (kind) {
     case TEXT:
@@ -130,45 +132,70 @@ static int read_value(enum kind kind, struct str value, void *member)
         return str_to_uint64(value, member);
     case BOOL:
         return read_bool(value, member);
+    case ATTRIBUTES:
+        return attribute_filter_read(value, arena, member);
     }
     return -EINVAL;
 }
 
-/* Places in the table of those that were seen. */
-static int read_parameter(const struct query_parameter *parameter, const struct known known[],
-                          size_t n_known, uint32_t *seen, char *query, const char **ret_expected)
+/* The parameters of one request, and the query that they become. */
+struct reading {
+    const struct known *known;
+    size_t              n_known;
+    void               *query;
+    struct arena       *arena;
+    uint32_t            seen; /* bits, by place in `known` */
+};
+
+/* What is known of the parameter when it comes for the first time, else NULL. */
+static const struct known *find_known(struct reading *reading, struct str name)
+{
+    for (size_t i = 0; i < reading->n_known; i++) {
+        uint32_t bit = UINT32_C(1) << i;
+        if (!is_name(name, reading->known[i].name) || reading->seen & bit)
+            continue;
+        reading->seen |= bit;
+        return &reading->known[i];
+    }
+    return NULL;
+}
+
+static int complain(const struct reading *reading, struct str name, enum kind kind,
+                    struct str *ret_reason)
+{
+    struct str reason = arena_format(reading->arena, "malformed parameter %.*s: %s is expected",
+                                     STR_ARGS(name), expectations[kind]);
+    if (!reason.at)
+        return -ENOMEM;
+
+    *ret_reason = reason;
+    return -EINVAL;
+}
+
+static int read_parameter(struct reading *reading, const struct query_parameter *parameter,
+                          struct str *ret_reason)
 {
     if (parameter->value.len == 0)
         return 0;
 
-    for (size_t i = 0; i < n_known; i++) {
-        uint32_t bit = UINT32_C(1) << i;
-        if (*seen & bit || !is_name(parameter->name, known[i].name))
-            continue;
-        *seen |= bit;
-        *ret_expected = expectations[known[i].kind];
-        return read_value(known[i].kind, parameter->value, query + known[i].offset);
-    }
-    return 0;
+    const struct known *known = find_known(reading, parameter->name);
+    if (!known)
+        return 0;
+
+    int r = read_value(known->kind, parameter->value, reading->arena,
+                       (char *)reading->query + known->offset);
+    return r < 0 && r != -ENOMEM ? complain(reading, parameter->name, known->kind, ret_reason) : r;
 }
 
-static int read_parameters(struct str parameters, const struct known known[], size_t n_known,
-                           void *query, struct arena *arena, struct str *ret_reason)
+static int read_parameters(struct reading *reading, struct str parameters, struct str *ret_reason)
 {
     struct query_parameter parameter;
-    uint32_t               seen = 0;
-    const char            *expected = NULL;
     int                    more;
 
-    while ((more = query_next(&parameters, arena, &parameter)) > 0) {
-        if (read_parameter(&parameter, known, n_known, &seen, query, &expected) == 0)
-            continue;
-        struct str reason = arena_format(arena, "malformed parameter %.*s: %s is expected",
-                                         STR_ARGS(parameter.name), expected);
-        if (!reason.at)
-            return -ENOMEM;
-        *ret_reason = reason;
-        return -EINVAL;
+    while ((more = query_next(&parameters, reading->arena, &parameter)) > 0) {
+        int r = read_parameter(reading, &parameter, ret_reason);
+        if (r < 0)
+            return r;
     }
     return more;
 }
@@ -177,9 +204,9 @@ int find_query_read(struct str parameters, struct arena *arena, struct find_quer
                     struct str *ret_reason)
 {
     struct find_query query = {.start_max_ns = UINT64_MAX, .duration_max_ns = UINT64_MAX};
+    struct reading    reading = {find_parameters, ARRAY_LENGTH(find_parameters), &query, arena};
 
-    int r = read_parameters(parameters, find_parameters, ARRAY_LENGTH(find_parameters), &query,
-                            arena, ret_reason);
+    int r = read_parameters(&reading, parameters, ret_reason);
     if (r < 0)
         return r;
     if (query.max_traces == 0)
@@ -209,16 +236,16 @@ bool find_query_matches(const struct find_query *query, const struct kept_span *
 {
     return is_asked_for(query->service_name, span->context->service_name) &&
            is_asked_for(query->operation_name, span->name) && is_within_times(query, span) &&
-           is_within_durations(query, span);
+           is_within_durations(query, span) && attribute_filter_matches(query->attributes, span);
 }
 
 int get_query_read(struct str parameters, struct arena *arena, struct get_query *ret_query,
                    struct str *ret_reason)
 {
     struct get_query query = {0};
+    struct reading   reading = {get_parameters, ARRAY_LENGTH(get_parameters), &query, arena};
 
-    int r = read_parameters(parameters, get_parameters, ARRAY_LENGTH(get_parameters), &query, arena,
-                            ret_reason);
+    int r = read_parameters(&reading, parameters, ret_reason);
     if (r == 0)
         *ret_query = query;
     return r;
@@ -241,9 +268,10 @@ int operations_query_read(struct str parameters, struct arena *arena,
                           struct operations_query *ret_query, struct str *ret_reason)
 {
     struct operations_query query = {0};
+    struct reading reading = {operations_parameters, ARRAY_LENGTH(operations_parameters), &query,
+                              arena};
 
-    int r = read_parameters(parameters, operations_parameters, ARRAY_LENGTH(operations_parameters),
-                            &query, arena, ret_reason);
+    int r = read_parameters(&reading, parameters, ret_reason);
     if (r == 0)
         *ret_query = query;
     return r;

@@ -15,7 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "collector/recent/attribute_filter.h"
 #include "common/base/str.h"
+#include "common/trace/trace_id.h"
 
 struct arena;
 struct kept_span;
@@ -27,12 +29,13 @@ enum { FIND_QUERY_DEFAULT_TRACES = 100 };
  * times; here all that is left out matches.
  */
 struct find_query {
-    struct str service_name;   /* "": any */
-    struct str operation_name; /* likewise */
-    uint64_t   start_min_ns;   /* the span starts then or later, */
-    uint64_t   start_max_ns;   /* and before then; UINT64_MAX: no limit */
-    uint64_t   duration_min_ns, duration_max_ns;
-    uint64_t   max_traces;
+    struct str                     service_name;   /* "": any */
+    struct str                     operation_name; /* likewise */
+    uint64_t                       start_min_ns;   /* the span starts then or later, */
+    uint64_t                       start_max_ns;   /* and before then; UINT64_MAX: no limit */
+    uint64_t                       duration_min_ns, duration_max_ns;
+    uint64_t                       max_traces;
+    const struct attribute_filter *attributes; /* NULL: any */
 };
 int  find_query_read(struct str parameters, struct arena *arena, struct find_query *ret_query,
                      struct str *ret_reason);
@@ -47,7 +50,6 @@ int get_query_read(struct str parameters, struct arena *arena, struct get_query 
                    struct str *ret_reason);
 
 /* 1 to 32 hex digits, padded with zeros on the left: ids of 64 bits and less. 0 or -EINVAL. */
-struct trace_id;
 int trace_id_query_read(struct str digits, struct trace_id *ret_id);
 
 /* GET /api/v3/operations. */

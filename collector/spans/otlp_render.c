@@ -5,6 +5,8 @@
 #include <stdlib.h>
 
 #include "collector/spans/skim.h"
+#include "common/base/base64.h"
+#include "common/base/hex.h"
 
 /*
  * The fields of a message come in any order on the wire, and a repeated one may be mixed with
@@ -42,46 +44,6 @@ static void read_fields(struct fields *fields, const struct otlp_message *type, 
         one = field.number;
         fields->last[one] = field;
     }
-}
-
-static void add_hex(struct text *to, struct str bytes)
-{
-    static const char digits[] = "0123456789abcdef";
-
-    text_add_char(to, '"');
-    for (size_t i = 0; i < bytes.len; i++) {
-        uint8_t byte = (uint8_t)bytes.at[i];
-        char    pair[2] = {digits[byte >> 4], digits[byte & 15]};
-        text_add(to, (struct str){pair, sizeof(pair)});
-    }
-    text_add_char(to, '"');
-}
-
-/* One to three bytes as four characters. */
-static void add_base64_group(struct text *to, const uint8_t *bytes, size_t n)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-    uint32_t bits = (uint32_t)bytes[0] << 16;
-    if (n > 1)
-        bits |= (uint32_t)bytes[1] << 8;
-    if (n > 2)
-        bits |= bytes[2];
-
-    char group[4] = {digits[bits >> 18], digits[bits >> 12 & 63], '=', '='};
-    if (n > 1)
-        group[2] = digits[bits >> 6 & 63];
-    if (n > 2)
-        group[3] = digits[bits & 63];
-    text_add(to, (struct str){group, sizeof(group)});
-}
-
-static void add_base64(struct text *to, struct str bytes)
-{
-    text_add_char(to, '"');
-    for (size_t i = 0; i < bytes.len; i += 3)
-        add_base64_group(to, (const uint8_t *)bytes.at + i, bytes.len - i < 3 ? bytes.len - i : 3);
-    text_add_char(to, '"');
 }
 
 /* As few digits as read back the same. "-0" would be read as a whole number, without its sign. */
@@ -140,11 +102,15 @@ static void add_value(struct text *to, const struct otlp_field *known,
         text_add_json(to, field->bytes);
         break;
     case OTLP_BYTES:
-        add_base64(to, field->bytes);
+        text_add_char(to, '"');
+        text_add_base64(to, field->bytes);
+        text_add_char(to, '"');
         break;
     case OTLP_TRACE_ID:
     case OTLP_SPAN_ID:
-        add_hex(to, field->bytes);
+        text_add_char(to, '"');
+        text_add_hex(to, field->bytes);
+        text_add_char(to, '"');
         break;
     case OTLP_MESSAGE:
         add_message(to, known->message, field->bytes, depth + 1);

@@ -50,3 +50,28 @@ int base64_decode(struct str base64, uint8_t *ret_bytes, size_t *ret_len)
     *ret_len = len;
     return 0;
 }
+
+/* One to three bytes as four characters. */
+static void add_group(struct text *text, const uint8_t *bytes, size_t n)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+    uint32_t bits = (uint32_t)bytes[0] << 16;
+    if (n > 1)
+        bits |= (uint32_t)bytes[1] << 8;
+    if (n > 2)
+        bits |= bytes[2];
+
+    char group[4] = {digits[bits >> 18], digits[bits >> 12 & 63], '=', '='};
+    if (n > 1)
+        group[2] = digits[bits >> 6 & 63];
+    if (n > 2)
+        group[3] = digits[bits & 63];
+    text_add(text, (struct str){group, sizeof(group)});
+}
+
+void text_add_base64(struct text *text, struct str bytes)
+{
+    for (size_t i = 0; i < bytes.len; i += 3)
+        add_group(text, (const uint8_t *)bytes.at + i, bytes.len - i < 3 ? bytes.len - i : 3);
+}

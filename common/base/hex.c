@@ -23,3 +23,14 @@ bool hex_decode(struct str hex, uint8_t *ret_bytes)
     }
     return true;
 }
+
+void text_add_hex(struct text *text, struct str bytes)
+{
+    static const char digits[] = "0123456789abcdef";
+
+    for (size_t i = 0; i < bytes.len; i++) {
+        uint8_t byte = (uint8_t)bytes.at[i];
+        char    pair[2] = {digits[byte >> 4], digits[byte & 15]};
+        text_add(text, (struct str){pair, sizeof(pair)});
+    }
+}

@@ -394,6 +394,50 @@ static void traces_are_found_by_the_duration_of_a_span(void **state)
     expect_str(found("/api/v3/traces?query.durationMin=1.1s&query.durationMax=80s"), STR("none"));
 }
 
+static struct str attribute(struct str key, struct str any_value)
+{
+    return field_bytes(SPAN_ATTRIBUTES, JOIN(field_bytes(KEY_VALUE_KEY, key),
+                                             field_bytes(KEY_VALUE_VALUE, any_value)));
+}
+
+static void traces_are_found_by_attributes_of_a_span(void **state)
+{
+    (void)state;
+    static const double half = 0.5;
+    uint64_t            bits;
+    memcpy(&bits, &half, sizeof(bits));
+
+    offer_span(STR("s"), 1,
+               JOIN(named(STR("a")), attribute(STR("user"), field_bytes(ANY_STRING, STR("Ann"))),
+                    attribute(STR("http.status_code"), field_varint(ANY_INT, 500))));
+    offer_span(STR("s"), 2,
+               JOIN(named(STR("b")), attribute(STR("user"), field_bytes(ANY_STRING, STR("Bob"))),
+                    attribute(STR("error"), field_varint(ANY_BOOL, 1)),
+                    attribute(STR("share"), field_fixed64(ANY_DOUBLE, bits))));
+
+    expect_str(found("/api/v3/traces?query.attributes={\"user\":\"Ann\"}"), STR("a"));
+    expect_str(found("/api/v3/traces?query.attributes=%7B%22error%22%3A%22true%22%7D"), STR("b"));
+    expect_str(found("/api/v3/traces?query.attributes={\"http.status_code\":\"500\"}"), STR("a"));
+    expect_str(found("/api/v3/traces?query.attributes={\"share\":\"0.50\"}"), STR("b"));
+    expect_str(found("/api/v3/traces?query.attributes={\"user\":\"Ann\",\"error\":\"true\"}"),
+               STR("none"));
+    expect_str(found("/api/v3/traces?query.attributes={\"service.name\":\"s\",\"user\":\"Bob\"}"),
+               STR("b"));
+    expect_str(found("/api/v3/traces?query.attributes={\"http.status_code\":\"501\"}"),
+               STR("none"));
+    expect_str(found("/api/v3/traces?query.attributes={}"), STR("b a"));
+}
+
+static void attributes_are_asked_for_as_strings(void **state)
+{
+    (void)state;
+    expect_error("/api/v3/traces?query.attributes={\"a\":1}", 400, "query.attributes");
+    expect_error("/api/v3/traces?query.attributes=a=1", 400, "query.attributes");
+    expect_error("/api/v3/traces?query.attributes={\"a\":\"1\"", 400, "query.attributes");
+    expect_error("/api/v3/traces?query.attributes={}x", 400, "query.attributes");
+    expect_error("/api/v3/traces?query.attributes=[]", 400, "query.attributes");
+}
+
 static void at_most_as_many_traces_as_asked_for(void **state)
 {
     (void)state;
@@ -505,6 +549,8 @@ int main(void)
         served(one_span_has_to_match_everything),
         served(traces_are_found_by_the_start_of_a_span),
         served(traces_are_found_by_the_duration_of_a_span),
+        served(traces_are_found_by_attributes_of_a_span),
+        served(attributes_are_asked_for_as_strings),
         served(at_most_as_many_traces_as_asked_for),
         served(malformed_parameters_are_told_by_name),
         served(times_are_read_as_rfc_3339_says),
