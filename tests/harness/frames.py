@@ -23,10 +23,10 @@ class Frame:
         return f"{self.kind}({self.length}{', END_STREAM' if self.ends_stream else ''}) {self.fields}"
 
 
-def answer_to(port, path, headers):
-    """The HEADERS and DATA frames that answer a unary gRPC call with an empty message."""
+def answer_to(port, path, headers, body_bytes=_EMPTY_MESSAGE):
+    """The HEADERS and DATA frames that answer a unary gRPC call, by default with an empty message."""
     with tempfile.NamedTemporaryFile() as body:
-        body.write(_EMPTY_MESSAGE)
+        body.write(body_bytes)
         body.flush()
         fields = [("content-type", "application/grpc"), ("te", "trailers"), *headers]
         arguments = [word for name, value in fields for word in ("-H", f"{name}: {value}")]
