@@ -52,7 +52,8 @@ static const char *const expectations[] = {
 
 static char upper(char c)
 {
-    return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+    bool is_lower = c >= 'a' && c <= 'z';
+    return (char)(is_lower ? c - 'a' + 'A' : c);
 }
 
 /* Whether `given` is `snake`, or the same in camel case. */

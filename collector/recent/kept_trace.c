@@ -155,14 +155,14 @@ static void append(struct kept_trace *trace, struct kept_span *span)
     trace->n_spans++;
 }
 
-/* What a span takes when nothing of it is there yet. */
+/* What a span takes when nothing of it is there yet: itself, a context and its four parts. */
 static size_t most_bytes(const struct kept_trace *trace, const struct span_view *span)
 {
-    enum { PARTS = 4, PIECES = PARTS + 2, FIRST_TABLE_BYTES = 8 * sizeof(struct hash_node *) };
-    return sizeof(struct kept_span) + sizeof(struct kept_context) + PARTS * sizeof(struct piece) +
-           PIECES * MALLOC_BYTES + span->bytes.len + span->resource.len +
-           span->resource_schema_url.len + span->scope.len + span->scope_schema_url.len +
-           hash_table_bytes(&trace->pieces) + FIRST_TABLE_BYTES;
+    static const size_t structs = sizeof(struct kept_span) + sizeof(struct kept_context) +
+                                  4 * sizeof(struct piece) + 6 * (size_t)MALLOC_BYTES;
+
+    return structs + span->bytes.len + span->resource.len + span->resource_schema_url.len +
+           span->scope.len + span->scope_schema_url.len + hash_table_growth_bytes(&trace->pieces);
 }
 
 int kept_trace_add(struct kept_trace *trace, const struct span_view *span, size_t max_bytes)

@@ -30,9 +30,15 @@ static void link_node(struct hash_table *table, struct hash_node *node)
     *bucket = node;
 }
 
+/* By how many buckets: they double. */
+static size_t growth(const struct hash_table *table)
+{
+    return table->n_buckets > 0 ? table->n_buckets : FIRST_BUCKETS;
+}
+
 static int grow(struct hash_table *table)
 {
-    size_t             n_buckets = table->n_buckets > 0 ? 2 * table->n_buckets : FIRST_BUCKETS;
+    size_t             n_buckets = table->n_buckets + growth(table);
     struct hash_node **buckets = calloc(n_buckets, sizeof(struct hash_node *));
     if (!buckets)
         return -ENOMEM;
@@ -92,4 +98,9 @@ struct hash_node *hash_table_find_next(const struct hash_node *node)
 size_t hash_table_bytes(const struct hash_table *table)
 {
     return table->n_buckets * sizeof(struct hash_node *);
+}
+
+size_t hash_table_growth_bytes(const struct hash_table *table)
+{
+    return growth(table) * sizeof(struct hash_node *);
 }

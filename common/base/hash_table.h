@@ -36,5 +36,6 @@ void hash_table_remove(struct hash_table *table, struct hash_node *node);
 struct hash_node *hash_table_find(const struct hash_table *table, uint64_t hash);
 struct hash_node *hash_table_find_next(const struct hash_node *node);
 
-/* What the buckets take. */
+/* What the buckets take, and what they will take more when they grow. */
 size_t hash_table_bytes(const struct hash_table *table);
+size_t hash_table_growth_bytes(const struct hash_table *table);

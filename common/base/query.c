@@ -14,12 +14,14 @@ static bool is_code(struct str s)
 /* The first character of `s`, which is not empty, as it is meant; cuts it off. */
 static char decode_first(struct str *s)
 {
-    char   c = s->at[0] == '+' ? ' ' : s->at[0];
+    char   c = s->at[0];
     size_t length = 1;
 
     if (is_code(*s)) {
         c = (char)(hex_digit(s->at[1]) * 16 + hex_digit(s->at[2]));
         length = 3;
+    } else if (c == '+') {
+        c = ' ';
     }
     *s = (struct str){s->at + length, s->len - length};
     return c;

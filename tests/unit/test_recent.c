@@ -9,13 +9,13 @@
 #include "common/base/metrics.h"
 #include "tests/unit/sample_spans.h"
 
-enum { KiB = 1024 };
+static const size_t KiB = 1024;
 
 static const struct recent_options roomy = {
     .max_traces = 100,
-    .max_bytes = 1024 * KiB,
-    .max_trace_bytes = 256 * KiB,
-    .max_queue_bytes = 1024 * KiB,
+    .max_bytes = 1 << 20,
+    .max_trace_bytes = 1 << 18,
+    .max_queue_bytes = 1 << 20,
 };
 
 struct fixture {
@@ -425,7 +425,7 @@ static void a_closed_queue_takes_and_gives_nothing(void **state)
     request_queue_settle(queue);
 }
 
-enum { OFFERERS = 4, OFFERS = 2000 };
+enum { OFFERERS = 4, OFFERS = 2000, ALL_OFFERS = OFFERERS * OFFERS };
 
 struct offerer {
     struct fixture *fixture;
@@ -474,9 +474,9 @@ static void many_may_offer_while_others_read(void **state)
 
     options.max_bytes = options.max_trace_bytes = options.max_queue_bytes = 8192 * KiB;
     open_with(&fixture, &options);
-    for (uint8_t i = 0; i < OFFERERS; i++) {
+    for (unsigned i = 0; i < OFFERERS; i++) {
         offerers[i].fixture = &fixture;
-        name_requests(&offerers[i], i);
+        name_requests(&offerers[i], (uint8_t)i);
     }
     for (size_t i = 0; i < OFFERERS; i++)
         assert_int_equal(pthread_create(&offerers[i].thread, NULL, offer_all, &offerers[i]), 0);
@@ -486,9 +486,9 @@ static void many_may_offer_while_others_read(void **state)
         pthread_join(offerers[i].thread, NULL);
 
     recent_settle(fixture.recent);
-    for (uint8_t i = 0; i < OFFERERS; i++)
-        n_spans += count_spans(&fixture, i);
-    assert_int_equal(n_spans, OFFERERS * OFFERS);
+    for (unsigned i = 0; i < OFFERERS; i++)
+        n_spans += count_spans(&fixture, (uint8_t)i);
+    assert_int_equal(n_spans, ALL_OFFERS);
     finish(&fixture);
 }
 
