@@ -29,7 +29,8 @@ int batch_pool_new(struct batch_pool **ret_pool, size_t buffer_bytes)
     if (!pool)
         return -ENOMEM;
 
-    pool->buffer_bytes = buffer_bytes;
+    pool->buffer_bytes =
+        buffer_bytes > JOURNAL_LEAST_READ_BYTES ? buffer_bytes : JOURNAL_LEAST_READ_BYTES;
     pthread_mutex_init(&pool->lock, NULL);
     *ret_pool = pool;
     return 0;
@@ -246,7 +247,8 @@ static int note_records(struct batch *batch, const struct journal_record records
 
     for (size_t i = 0; i < n; i++) {
         bytes_end += records[i].payload.len;
-        batch->records[i] = (struct batch_record){.end = records[i].end, .bytes_end = bytes_end};
+        batch->records[i] = (struct batch_record){
+            .end = records[i].end, .bytes_end = bytes_end, .time_ns = records[i].time_ns};
     }
     batch->n_records = n;
     return 0;
@@ -291,6 +293,8 @@ static int read_large(struct batch **ret_batch, struct batch_pool *pool, struct 
 int batch_read(struct batch **ret_batch, struct batch_pool *pool, struct journal *journal,
                struct journal_position from, size_t max_bytes, struct journal_chunk *ret_chunk)
 {
+    if (max_bytes < JOURNAL_LEAST_READ_BYTES)
+        max_bytes = JOURNAL_LEAST_READ_BYTES;
     assert(max_bytes <= pool->buffer_bytes);
 
     cleanup_with(batch_unref_at) struct batch *batch = batch_new(pool);

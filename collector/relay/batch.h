@@ -18,7 +18,7 @@
 
 struct batch_pool;
 
-/* 0 or -ENOMEM. */
+/* Buffers have JOURNAL_LEAST_READ_BYTES at least. 0 or -ENOMEM. */
 int batch_pool_new(struct batch_pool **ret_pool, size_t buffer_bytes);
 
 /* Batches that are still in use outlive it. NULL is fine. */
@@ -31,6 +31,7 @@ void batch_pool_trim(struct batch_pool *pool);
 struct batch_record {
     struct journal_position end;
     size_t                  bytes_end; /* in the batch */
+    int64_t                 time_ns;   /* real time */
 };
 
 struct batch {
@@ -57,9 +58,10 @@ DEFINE_CLEANUP(struct batch *, batch_unref)
 struct str batch_view(const struct batch *batch, size_t first, size_t n_records);
 
 /*
- * Reads as many records from `from` on as fit into `max_bytes` (at most the pool's size), or
- * one that is larger. Their number, 0 and no batch when there are none, -EBUSY while
- * another one that is too large for the pool is in use, -ENOMEM, or what journal_read says.
+ * Reads as many records from `from` on as fit into `max_bytes` (at least JOURNAL_LEAST_READ_BYTES,
+ * at most the pool's size), or one that is larger. Their number, 0 and no batch when there are
+ * none, -EBUSY while another one that is too large for the pool is in use, -ENOMEM, or what
+ * journal_read says.
  */
 int batch_read(struct batch **ret_batch, struct batch_pool *pool, struct journal *journal,
                struct journal_position from, size_t max_bytes, struct journal_chunk *ret_chunk);

@@ -36,7 +36,7 @@ struct destination {
     struct otlp_sender        *sender;
     struct cursor             *cursor;
     struct cursor_state        saved;
-    struct journal_position    synced;
+    uint64_t                   synced_offset;
 
     struct ledger ledger;
     struct peer   peer;
@@ -45,6 +45,7 @@ struct destination {
     uint64_t      call_spans;
     int64_t       started_ns; /* the last call */
     int64_t       trouble_until_ns;
+    int64_t       oldest_ns; /* records of before that have expired */
     bool          is_hurried;
     bool          is_cancelled;
     uint64_t      calls, retries, duplicates_at_most;
@@ -115,6 +116,23 @@ static int skip_to(struct destination *destination, struct journal_position end,
     return 0;
 }
 
+static bool is_ready(const struct parcel *parcel)
+{
+    return !parcel->range.is_settled && !parcel->is_on_its_way;
+}
+
+/* The records at the start that are too old. */
+static void expire_old(struct destination *destination, struct parcel *parcel)
+{
+    size_t n_old = parcel_records_before(parcel, destination->oldest_ns);
+
+    if (n_old == 0)
+        return;
+    if (n_old < parcel->n_records && parcel_cut(parcel, &destination->ledger, n_old) < 0)
+        return;
+    settle(destination, parcel, RELAY_EXPIRED_AGE);
+}
+
 static int append_batch(struct destination *destination, struct batch *batch,
                         const struct journal_chunk *chunk)
 {
@@ -125,6 +143,7 @@ static int append_batch(struct destination *destination, struct batch *batch,
     parcel_fill(parcel, batch_ref(batch));
     ledger_append(&destination->ledger, &parcel->range, chunk->end);
     destination->held_bytes += parcel_bytes(parcel);
+    expire_old(destination, parcel);
     return 0;
 }
 
@@ -159,8 +178,7 @@ static struct parcel *next_ready(struct destination *destination)
     TAILQ_FOREACH(range, &destination->ledger.ranges, link)
     {
         struct parcel *parcel = parcel_of(range);
-        if (!range->is_settled && !parcel->is_on_its_way &&
-            (!next || parcel->n_tries < next->n_tries))
+        if (is_ready(parcel) && (!next || parcel->n_tries < next->n_tries))
             next = parcel;
     }
     return next;
@@ -407,19 +425,35 @@ void destination_call_ended(struct destination *destination, struct parcel *parc
     free_settled(destination);
 }
 
-void destination_expire(struct destination *destination, struct journal_position position,
-                        enum relay_count reason)
+static void expire_before(struct destination *destination, struct journal_position position,
+                          enum relay_count reason)
 {
     struct ledger_range *range;
 
     TAILQ_FOREACH(range, &destination->ledger.ranges, link)
-    if (!range->is_settled && !parcel_of(range)->is_on_its_way &&
-        range->end.offset <= position.offset)
+    if (is_ready(parcel_of(range)) && range->end.offset <= position.offset)
         settle(destination, parcel_of(range), reason);
 
     /* Without memory for it, the next time will do. */
     if (destination->ledger.read.offset < position.offset)
         (void)skip_to(destination, position, reason);
+}
+
+static void expire_records(struct destination *destination)
+{
+    struct ledger_range *range;
+
+    TAILQ_FOREACH(range, &destination->ledger.ranges, link)
+    if (is_ready(parcel_of(range)))
+        expire_old(destination, parcel_of(range));
+}
+
+void destination_expire(struct destination *destination, const struct destination_limits *limits)
+{
+    destination->oldest_ns = limits->oldest_ns;
+    expire_before(destination, limits->young, RELAY_EXPIRED_AGE);
+    expire_records(destination);
+    expire_before(destination, limits->small, RELAY_EXPIRED_SIZE);
     free_settled(destination);
 }
 
@@ -470,10 +504,10 @@ void destination_save(struct destination *destination, bool sync)
         if (r == 0)
             destination->saved = *state;
     }
-    if (r == 0 && sync && destination->saved.position.offset != destination->synced.offset) {
+    if (r == 0 && sync && destination->saved.position.offset != destination->synced_offset) {
         r = cursor_sync(destination->cursor);
         if (r == 0)
-            destination->synced = destination->saved.position;
+            destination->synced_offset = destination->saved.position.offset;
     }
     if (r < 0)
         metrics_add(destination->metrics.cursor_failures, 1);
@@ -481,7 +515,7 @@ void destination_save(struct destination *destination, bool sync)
 
 uint64_t destination_needs_from(const struct destination *destination)
 {
-    return destination->synced.offset;
+    return destination->synced_offset;
 }
 
 void destination_view(const struct destination *destination, struct destination_view *ret_view)
@@ -522,17 +556,11 @@ const struct destination_metrics *destination_series(const struct destination *d
     return &destination->metrics;
 }
 
-/*
- * A cursor may be wrong about the disk: beyond its end when a power failure took what was not
- * synced, before its beginning when the oldest had to go for their size before they were settled.
- */
-static int begin_at(struct destination *destination, struct cursor_state *state)
+/* The journal's beginning goes beyond a cursor when the oldest had to leave for their size. */
+static int begin_at(struct destination *destination, const struct cursor_state *state)
 {
     struct journal_position begin = journal_begin(journal_of(destination));
-    struct journal_position end = journal_end(journal_of(destination));
 
-    if (state->position.offset > end.offset || state->position.span > end.span)
-        state->position = end;
     ledger_init(&destination->ledger, state);
     if (state->position.offset >= begin.offset)
         return 0;
@@ -552,9 +580,8 @@ static int open_cursor(struct destination *destination)
     if (r < 0)
         return r;
 
+    journal_reach(journal_of(destination), state.position);
     destination->saved = state;
-    if (r == 0)
-        destination->synced = state.position;
     return begin_at(destination, &state);
 }
 

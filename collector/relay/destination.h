@@ -43,9 +43,16 @@ void destination_call_ended(struct destination *destination, struct parcel *parc
 /* Starts what may be started. Returns when there may be more to do, if nothing happens before. */
 int64_t destination_advance(struct destination *destination, int64_t now_ns);
 
-/* What lies before `position` and is in no call has expired. */
-void destination_expire(struct destination *destination, struct journal_position position,
-                        enum relay_count reason);
+/*
+ * What may not be kept any longer: what lies before these positions, and records of before
+ * `oldest_ns` (real time), from now on. What is in a call is left alone.
+ */
+struct destination_limits {
+    struct journal_position young; /* all before it is older than `oldest_ns` */
+    struct journal_position small; /* for the size of the journal */
+    int64_t                 oldest_ns;
+};
+void destination_expire(struct destination *destination, const struct destination_limits *limits);
 
 /* Begins to stop: batches do not wait to be filled any more. */
 void destination_hurry(struct destination *destination);

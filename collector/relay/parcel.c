@@ -98,6 +98,16 @@ size_t parcel_records_within(const struct parcel *parcel, size_t max_bytes)
     return n;
 }
 
+size_t parcel_records_before(const struct parcel *parcel, int64_t time_ns)
+{
+    size_t n = 0;
+
+    while (n < parcel->n_records &&
+           parcel->batch->records[parcel->first_record + n].time_ns < time_ns)
+        n++;
+    return n;
+}
+
 void parcel_offer(struct parcel *parcel)
 {
     parcel->request = records_view(parcel);

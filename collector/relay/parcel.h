@@ -60,6 +60,9 @@ size_t parcel_records_within(const struct parcel *parcel, size_t max_bytes);
 /* Makes `request` all of its records. */
 void parcel_offer(struct parcel *parcel);
 
+/* How many records at the start are older than that. */
+size_t parcel_records_before(const struct parcel *parcel, int64_t time_ns);
+
 /*
  * Makes `request` the next piece of at most `max_bytes`, or the one at hand again when it is
  * no larger. 0; 1 when there are no more: the spans that are still open were too large for

@@ -4,7 +4,7 @@
 
 enum {
     ABSENT_MAX_DOUBLINGS = 3,    /* so that somebody who comes is found within a second */
-    LEAST_GUESS_BYTES = 1 << 15, /* no receiver is that narrow: something else is wrong */
+    LEAST_GUESS_BYTES = 1 << 14, /* no receiver is that narrow: something else is wrong */
     TRUST_AFTER_CALLS = 64,
 };
 

@@ -15,6 +15,9 @@ enum { MAX_HELD_BYTES = 24 << 20 };
 /* How often cursors are synced, old records looked for and memory is given back. */
 static const int64_t housekeeping_ns = NS_PER_S;
 
+/* The same while the journal is too large. */
+static const int64_t hurried_housekeeping_ns = 50 * (int64_t)NS_PER_MS;
+
 STAILQ_HEAD(ended_list, parcel);
 
 struct relay {
@@ -138,40 +141,36 @@ static void settle_ended(struct ended_list *ended, int64_t now_ns)
     }
 }
 
-/* Age first: what is too old would have gone in any case. */
-static void expire(struct relay *relay)
+static struct destination_limits limits_now(const struct relay *relay)
 {
     const struct relay_options *options = &relay->options;
-    struct journal_position     young = {0};
-    struct journal_position     small =
-        journal_position_within(options->journal, options->max_bytes, INT64_MIN);
+    struct destination_limits   limits = {
+          .small = journal_position_within(options->journal, options->max_bytes, INT64_MIN),
+          .oldest_ns = INT64_MIN,
+    };
 
-    if (options->max_age_ns > 0)
-        young = journal_position_within(options->journal, UINT64_MAX,
-                                        clock_realtime_ns() - options->max_age_ns);
-    for (size_t i = 0; i < relay->n_destinations; i++) {
-        destination_expire(relay->destinations[i], young, RELAY_EXPIRED_AGE);
-        destination_expire(relay->destinations[i], small, RELAY_EXPIRED_SIZE);
+    if (options->max_age_ns > 0) {
+        limits.oldest_ns = clock_realtime_ns() - options->max_age_ns;
+        limits.young = journal_position_within(options->journal, UINT64_MAX, limits.oldest_ns);
     }
+    return limits;
 }
 
 /*
  * What no destination needs after a power failure leaves the disk; for its size also what is
  * still in a call: if the process dies before the answer, that much has expired.
  */
-static void trim(struct relay *relay)
+static void trim(struct relay *relay, const struct destination_limits *limits)
 {
-    const struct relay_options *options = &relay->options;
-    uint64_t                    needed_from = journal_end(options->journal).offset;
-    uint64_t                    small =
-        journal_position_within(options->journal, options->max_bytes, INT64_MIN).offset;
+    uint64_t small = limits->small.offset;
+    uint64_t needed_from = journal_end(relay->options.journal).offset;
 
     for (size_t i = 0; i < relay->n_destinations; i++) {
         uint64_t offset = destination_needs_from(relay->destinations[i]);
         if (offset < needed_from)
             needed_from = offset;
     }
-    journal_trim(options->journal, needed_from > small ? needed_from : small);
+    journal_trim(relay->options.journal, needed_from > small ? needed_from : small);
 }
 
 static void save_all(struct relay *relay, bool sync)
@@ -182,16 +181,21 @@ static void save_all(struct relay *relay, bool sync)
 
 static bool is_housekeeping_due(const struct relay *relay, int64_t now_ns)
 {
-    return now_ns >= relay->housekept_ns + housekeeping_ns ||
+    if (now_ns >= relay->housekept_ns + housekeeping_ns)
+        return true;
+    return now_ns >= relay->housekept_ns + hurried_housekeeping_ns &&
            journal_disk_bytes(relay->options.journal) > relay->options.max_bytes;
 }
 
 static void keep_house(struct relay *relay, int64_t now_ns)
 {
+    struct destination_limits limits = limits_now(relay);
+
     relay->housekept_ns = now_ns;
-    expire(relay);
+    for (size_t i = 0; i < relay->n_destinations; i++)
+        destination_expire(relay->destinations[i], &limits);
     save_all(relay, /* sync= */ true);
-    trim(relay);
+    trim(relay, &limits);
     batch_pool_trim(relay->pool);
 }
 
