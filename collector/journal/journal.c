@@ -184,7 +184,7 @@ void journal_reach(struct journal *journal, struct journal_position position)
     pthread_mutex_lock(&journal->lock);
     assert(journal->locked.figures.groups == 0 && !journal->locked.first);
     if (position.offset > end->offset)
-        end->offset = position.offset;
+        end->offset = aligned(position.offset);
     if (position.span > end->span)
         end->span = position.span;
     pthread_mutex_unlock(&journal->lock);
@@ -216,21 +216,33 @@ struct journal_position journal_position_within(struct journal *journal, uint64_
     return position;
 }
 
-static bool drop_oldest(struct journal *journal, uint64_t offset, uint64_t *ret_base)
+/* In trouble no segment is being written, and the last may be all that fills the disk. */
+static bool drop_oldest(struct journal *journal, uint64_t *ret_base)
 {
     pthread_mutex_lock(&journal->lock);
-    bool is_dropped = segment_list_drop(&journal->locked.log, offset, ret_base);
+    struct segment_list *log = &journal->locked.log;
+    bool                 may_go = log->count > 1 || journal->locked.figures.trouble < 0;
+    bool is_dropped = may_go && segment_list_drop(log, journal->locked.trimmed, ret_base);
     pthread_mutex_unlock(&journal->lock);
     return is_dropped;
 }
 
-void journal_trim(struct journal *journal, uint64_t offset)
+void journal_delete_trimmed(struct journal *journal)
 {
     uint64_t base;
 
     /* One that cannot be removed is there again after a restart, and goes then. */
-    while (drop_oldest(journal, offset, &base))
+    while (drop_oldest(journal, &base))
         (void)segment_remove(journal->directory, base);
+}
+
+void journal_trim(struct journal *journal, uint64_t offset)
+{
+    pthread_mutex_lock(&journal->lock);
+    if (offset > journal->locked.trimmed)
+        journal->locked.trimmed = offset;
+    pthread_mutex_unlock(&journal->lock);
+    journal_delete_trimmed(journal);
 }
 
 uint64_t journal_disk_bytes(struct journal *journal)

@@ -108,7 +108,10 @@ struct journal_position journal_end(struct journal *journal);
 struct journal_position journal_position_within(struct journal *journal, uint64_t max_bytes,
                                                 int64_t oldest_ns);
 
-/* Deletes the segments that end at or before `offset`. The last stays: it knows the numbers. */
+/*
+ * Deletes the segments that end at or before `offset`. The last stays, as it knows the numbers;
+ * but not where the disk refuses to begin another: then the readers know them (journal_reach).
+ */
 void journal_trim(struct journal *journal, uint64_t offset);
 
 /* Bytes on disk, preallocated ones included. */

@@ -41,11 +41,15 @@ struct journal {
 
     struct {
         struct segment_list    log;
+        uint64_t               trimmed; /* the offset before which nothing is wanted any more */
         struct journal_entry  *first, **last_next; /* what waits */
         bool                   is_closing;
         struct journal_figures figures;
     } locked;
 };
+
+/* Deletes the segments that nobody wants any more. */
+void journal_delete_trimmed(struct journal *journal);
 
 /* The writer's thread: runs until the journal closes and nothing waits. */
 void *journal_write_all(void *journal);

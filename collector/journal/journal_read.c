@@ -49,74 +49,95 @@ static void keep(struct reading *reading, const struct record *record, const cha
     reading->from = chunk->end;
 }
 
-/*
- * Takes the records out of the `n_bytes` of the log that begin at reading->from and stand in the
- * buffer, up to a damaged stretch; one before the first record is passed over. The payloads move
- * down over the headers as they are read. Returns the bytes that the first record would need
- * when it is not in the buffer as a whole, else 0.
- */
-static size_t take_records(struct reading *reading, size_t n_bytes, struct journal_position until)
+/* A piece of the log, in the reading's buffer. */
+struct piece {
+    uint64_t                start;
+    size_t                  n_bytes;
+    bool                    is_last; /* of its file: no more will come */
+    struct journal_position until;   /* no record goes beyond */
+};
+
+enum found { WHOLE_RECORD, CUT_RECORD, DAMAGED_RECORD, NO_RECORD, END_OF_PIECE };
+
+/* What is in the piece where the reading is. The record is set for the first three. */
+static enum found look(const struct reading *reading, const struct piece *piece,
+                       struct record *ret_record, struct str *ret_payload)
 {
-    uint64_t start = reading->from.offset;
+    uint64_t    place = reading->from.offset - piece->start;
+    const char *at = reading->buffer + place;
 
+    if (place + RECORD_HEADER_BYTES > piece->n_bytes)
+        return END_OF_PIECE;
+    if (!record_decode((const uint8_t *)at, reading->from.offset, ret_record) ||
+        !record_is_within(ret_record, reading->from, piece->until))
+        return NO_RECORD;
+
+    *ret_payload = (struct str){.at = at + RECORD_HEADER_BYTES, .len = ret_record->payload_bytes};
+    if (ret_payload->len > piece->n_bytes - place - RECORD_HEADER_BYTES)
+        return piece->is_last ? DAMAGED_RECORD : CUT_RECORD;
+    return record_is_whole(ret_record, *ret_payload) ? WHOLE_RECORD : DAMAGED_RECORD;
+}
+
+/*
+ * Takes the records out of the piece, up to a damaged stretch; one before the first record is
+ * passed over. The payloads move down over the headers. Returns the bytes that the record at
+ * which it stopped needs when the piece has only the beginning of it, else 0.
+ */
+static size_t take_records(struct reading *reading, const struct piece *piece)
+{
     while (reading->chunk.n_records < reading->max_records) {
-        size_t        at = (size_t)(reading->from.offset - start);
-        const char   *header = reading->buffer + at;
         struct record record;
+        struct str    payload;
+        enum found    found = look(reading, piece, &record, &payload);
 
-        if (at + RECORD_HEADER_BYTES > n_bytes)
-            return 0;
-        if (!record_decode((const uint8_t *)header, reading->from.offset, &record) ||
-            !record_is_within(&record, reading->from, until)) {
-            if (reading->chunk.n_records > 0)
-                return 0;
-            skip(reading, RECORD_ALIGNMENT);
-            continue;
-        }
-
-        struct str payload = {.at = header + RECORD_HEADER_BYTES, .len = record.payload_bytes};
-        if (payload.len > n_bytes - at - RECORD_HEADER_BYTES)
-            return RECORD_HEADER_BYTES + payload.len;
-        if (record_is_whole(&record, payload)) {
+        if (found == WHOLE_RECORD)
             keep(reading, &record, payload.at);
-        } else if (reading->chunk.n_records == 0) {
-            skip(reading, record_bytes(payload.len));
-        } else {
+        else if (found == CUT_RECORD)
+            return RECORD_HEADER_BYTES + payload.len;
+        else if (found == END_OF_PIECE || reading->chunk.n_records > 0)
             return 0;
-        }
+        else
+            skip(reading, found == DAMAGED_RECORD ? record_bytes(payload.len) : RECORD_ALIGNMENT);
     }
     return 0;
 }
 
-static size_t bytes_left(const struct reading *reading, const struct segment_extent *extent)
+/* The next piece of the segment, as large as the buffer takes. 0 or -errno. */
+static int read_piece(struct reading *reading, int file, const struct segment_extent *extent,
+                      struct piece *ret_piece)
 {
     uint64_t left = extent->end.offset - reading->from.offset;
-    return left < reading->size ? (size_t)left : reading->size;
+    size_t   wanted = left < reading->size ? (size_t)left : reading->size;
+    int64_t  n_bytes =
+        segment_read(file, reading->buffer, wanted, reading->from.offset - extent->start.offset);
+    if (n_bytes < 0)
+        return (int)n_bytes;
+
+    *ret_piece = (struct piece){
+        .start = reading->from.offset,
+        .n_bytes = (size_t)n_bytes,
+        .is_last = (size_t)n_bytes == left || (size_t)n_bytes < wanted,
+        .until = extent->end,
+    };
+    return 0;
 }
 
 /* Goes on in the open segment until there are records, or to its end. 0 or -errno. */
 static int read_segment(struct reading *reading, int file, const struct segment_extent *extent)
 {
     while (reading->chunk.n_records == 0 && reading->from.offset < extent->end.offset) {
-        struct journal_position until = extent->end;
-        size_t                  wanted = bytes_left(reading, extent);
-        uint64_t                begun = reading->from.offset;
+        struct piece piece;
+        int          r = read_piece(reading, file, extent, &piece);
+        if (r < 0)
+            return r;
 
-        int64_t n_bytes = segment_read(file, reading->buffer, wanted, begun - extent->start.offset);
-        if (n_bytes < 0)
-            return (int)n_bytes;
-        if (n_bytes < RECORD_HEADER_BYTES) {
-            skip_to(reading, extent->end);
-            break;
-        }
-        if ((size_t)n_bytes < wanted) /* the file is too short: no record goes beyond it */
-            until.offset = begun + record_bytes((uint64_t)n_bytes) - RECORD_HEADER_BYTES;
-
-        size_t missing = take_records(reading, (size_t)n_bytes, until);
-        if (missing > 0 && reading->chunk.n_records == 0 && reading->from.offset == begun) {
-            reading->chunk.wanted_bytes = missing;
+        size_t wanted = take_records(reading, &piece);
+        if (wanted > 0 && reading->from.offset == piece.start) {
+            reading->chunk.wanted_bytes = wanted;
             return -ENOBUFS;
         }
+        if (reading->chunk.n_records == 0 && piece.is_last)
+            skip_to(reading, extent->end);
     }
     return 0;
 }
@@ -127,12 +148,13 @@ static int read_extent(struct reading *reading, int directory, const struct segm
 
     if (reading->from.offset < extent->start.offset)
         reading->from = extent->start;
+    reading->from.offset = aligned(reading->from.offset);
     if (reading->from.offset < first)
         reading->from.offset = first;
 
     int file = segment_open(directory, extent->start.offset);
-    if (file == -ENOENT) { /* trimmed meanwhile, or lost */
-        skip_to(reading, extent->end);
+    if (file == -ENOENT) { /* trimmed meanwhile; or lost, and then its spans are missed */
+        reading->from = extent->end;
         return 0;
     }
     if (file < 0)

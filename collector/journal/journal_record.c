@@ -26,6 +26,12 @@ enum {
     RECORD_TIME = 32
 };
 
+/* So that sums do not overflow; and no journal comes near. */
+static bool is_plausible(struct journal_position position)
+{
+    return position.offset >> 62 == 0 && position.span >> 62 == 0;
+}
+
 static uint32_t checksum_of(const uint8_t *bytes, size_t n_bytes)
 {
     return checksum_crc32(0, (struct str){.at = (const char *)bytes, .len = n_bytes});
@@ -60,13 +66,12 @@ bool segment_header_decode(const uint8_t bytes[SEGMENT_HEADER_BYTES], uint64_t b
         .base = {.offset = base, .span = get_u64(bytes + SEGMENT_SPAN)},
         .time_ns = (int64_t)get_u64(bytes + SEGMENT_TIME),
     };
-    return true;
+    return is_plausible(ret_header->base);
 }
 
 uint64_t record_bytes(uint64_t payload_bytes)
 {
-    uint64_t n_bytes = RECORD_HEADER_BYTES + payload_bytes;
-    return (n_bytes + RECORD_ALIGNMENT - 1) / RECORD_ALIGNMENT * RECORD_ALIGNMENT;
+    return aligned(RECORD_HEADER_BYTES + payload_bytes);
 }
 
 struct journal_position record_end(const struct record *record)
@@ -102,7 +107,7 @@ bool record_decode(const uint8_t bytes[RECORD_HEADER_BYTES], uint64_t offset,
         .n_spans = get_u32(bytes + RECORD_SPANS),
         .time_ns = (int64_t)get_u64(bytes + RECORD_TIME),
     };
-    return true;
+    return is_plausible(ret_record->start);
 }
 
 bool record_is_within(const struct record *record, struct journal_position from,

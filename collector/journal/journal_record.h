@@ -19,6 +19,12 @@
 
 enum { SEGMENT_HEADER_BYTES = 64, RECORD_HEADER_BYTES = 40, RECORD_ALIGNMENT = 8 };
 
+/* The next place where a record can begin. */
+static inline uint64_t aligned(uint64_t offset)
+{
+    return (offset + RECORD_ALIGNMENT - 1) / RECORD_ALIGNMENT * RECORD_ALIGNMENT;
+}
+
 struct segment_header {
     struct journal_position base;    /* of the header; the spans before the first record */
     int64_t                 time_ns; /* real time when it was begun */

@@ -116,7 +116,9 @@ static int begin_segment(struct journal *journal, uint64_t first_record_bytes)
     writer->end = header.base;
     writer->end.offset += SEGMENT_HEADER_BYTES;
 
+    writer->trouble = 0;
     pthread_mutex_lock(&journal->lock);
+    journal->locked.figures.trouble = 0;
     segment_list_add(&journal->locked.log, &(struct segment){
                                                .base = header.base,
                                                .disk_bytes = writer->room_bytes,
@@ -134,7 +136,7 @@ static int make_room(struct journal *journal, uint64_t first_record_bytes)
     if (first_record_bytes <= free_bytes(writer))
         return 0;
     if (writer->file >= 0) {
-        int r = sync_segment(journal);
+        int r = is_synced(journal) ? sync_segment(journal) : 0;
         end_segment(journal);
         if (r < 0)
             return r;
@@ -278,29 +280,26 @@ static void refuse(struct journal *journal, const struct group *group)
     end_entries(group, journal->writer.trouble);
 }
 
-static void set_trouble(struct journal *journal, int r)
+/* It ends when a segment can be begun. */
+static void begin_trouble(struct journal *journal, int r)
 {
+    if (journal->writer.file >= 0)
+        end_segment(journal);
     journal->writer.trouble = r;
     journal->writer.probe_due_ns = clock_monotonic_ns() + probe_interval_ns;
 
     pthread_mutex_lock(&journal->lock);
     journal->locked.figures.trouble = r;
-    if (r < 0)
-        journal->locked.figures.failed_writes++;
+    journal->locked.figures.failed_writes++;
     pthread_mutex_unlock(&journal->lock);
 }
 
-static void begin_trouble(struct journal *journal, int r)
-{
-    if (journal->writer.file >= 0)
-        end_segment(journal);
-    set_trouble(journal, r);
-}
-
-/* A new segment that is on disk, with its header and its name, says that the disk takes writes. */
 static void probe(struct journal *journal)
 {
-    set_trouble(journal, begin_segment(journal, 0));
+    journal_delete_trimmed(journal);
+    int r = begin_segment(journal, 0);
+    if (r < 0)
+        begin_trouble(journal, r);
 }
 
 static void commit_group(struct journal *journal, uint64_t first_record_bytes)
@@ -385,6 +384,19 @@ static void do_duties(struct journal *journal)
     }
 }
 
+/* Without durability there may be unsynced segments before the one that is being written. */
+static void end_log(struct journal *journal)
+{
+    if (journal->writer.file < 0)
+        return;
+
+    if (is_synced(journal))
+        (void)sync_segment(journal);
+    else
+        (void)syncfs(journal->directory);
+    end_segment(journal);
+}
+
 void *journal_write_all(void *context)
 {
     struct journal *journal = context;
@@ -396,9 +408,6 @@ void *journal_write_all(void *context)
         if (first_record_bytes > 0)
             commit_group(journal, first_record_bytes);
     }
-    if (journal->writer.file >= 0) {
-        (void)sync_segment(journal);
-        end_segment(journal);
-    }
+    end_log(journal);
     return NULL;
 }

@@ -84,13 +84,17 @@ static bool read_header(int file, uint64_t base, struct segment_header *ret_head
            segment_header_decode(bytes, base, ret_header);
 }
 
-static void cut_tail(int directory, const struct segment *segment, struct journal_position end)
+/* Ends the file where its last record does; returns how many bytes of another it had. */
+static uint64_t cut_tail(int directory, struct segment *segment, const struct segment_scan *scan)
 {
-    uint64_t n_bytes = end.offset - segment->base.offset;
+    uint64_t n_bytes = scan->end.offset - segment->base.offset;
+    uint64_t tail_bytes = segment->disk_bytes > n_bytes ? segment->disk_bytes - n_bytes : 0;
 
     /* Where that fails, the base of the next segment will hide the tail. */
-    if (segment->disk_bytes > n_bytes)
+    if (tail_bytes > 0)
         (void)segment_cut(directory, segment->base.offset, n_bytes);
+    segment->disk_bytes = n_bytes;
+    return scan->torn_bytes < tail_bytes ? scan->torn_bytes : tail_bytes;
 }
 
 /*
@@ -123,9 +127,7 @@ static int recover_last(int directory, struct segment_list *list, struct journal
     segment->began_ns = has_header ? header.time_ns : scan.newest_ns;
     segment->newest_ns = scan.n_records > 0 ? scan.newest_ns : header.time_ns;
     recovery->skipped_bytes = scan.skipped_bytes;
-    recovery->cut_bytes = scan.torn_bytes;
-    cut_tail(directory, segment, scan.end);
-    segment->disk_bytes = scan.end.offset - segment->base.offset;
+    recovery->cut_bytes = cut_tail(directory, segment, &scan);
     return 0;
 }
 

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 enum { NAME_BYTES = sizeof("0123456789abcdef.segment") };
@@ -27,7 +28,6 @@ static bool hex_digit(char c, uint64_t *ret_digit)
     return true;
 }
 
-/* An offset beyond 2^62 comes from no journal. */
 bool segment_base_of(const char *file_name, uint64_t *ret_base)
 {
     struct str name = str_from(file_name);
@@ -68,10 +68,25 @@ static int allocate(int file, uint64_t n_bytes)
     return ftruncate(file, 0) < 0 ? -errno : r; /* a part may have been had */
 }
 
+/* A small disk holds a few segments: one that is done with makes room, one that fills it cannot. */
+static uint64_t share_of_disk(int file, uint64_t wanted_bytes, uint64_t least_bytes)
+{
+    struct statvfs disk;
+
+    if (fstatvfs(file, &disk) < 0)
+        return wanted_bytes;
+
+    uint64_t share = disk.f_bavail * disk.f_frsize / 4 / RECORD_ALIGNMENT * RECORD_ALIGNMENT;
+    if (share < least_bytes)
+        share = least_bytes;
+    return share < wanted_bytes ? share : wanted_bytes;
+}
+
+/* A quota may allow less than the disk has. */
 static int allocate_what_there_is(int file, uint64_t wanted_bytes, uint64_t least_bytes,
                                   uint64_t *ret_bytes)
 {
-    uint64_t n_bytes = wanted_bytes;
+    uint64_t n_bytes = share_of_disk(file, wanted_bytes, least_bytes);
     int      r = allocate(file, n_bytes);
 
     while (is_disk_full(r) && n_bytes > least_bytes) {

@@ -15,8 +15,8 @@
 bool segment_base_of(const char *file_name, uint64_t *ret_base);
 
 /*
- * Makes the segment, with `wanted_bytes` of room; on a disk that has no more room than
- * that, with less, but not below `least_bytes`. A segment of the same name is replaced.
+ * Makes the segment, with `wanted_bytes` of room; on a disk that is small or almost full, with
+ * less, but not below `least_bytes`. A segment of the same name is replaced.
  * The descriptor, for writing, or -errno. Blocks on the disk; with `is_synced`, until it
  * has the segment and its name.
  */

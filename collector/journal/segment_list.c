@@ -97,7 +97,7 @@ struct journal_position segment_list_within(const struct segment_list *list, uin
 
 bool segment_list_drop(struct segment_list *list, uint64_t offset, uint64_t *ret_base)
 {
-    if (list->count < 2 || list->segments[1].base.offset > offset)
+    if (list->count == 0 || extent_of(list, 0).end.offset > offset)
         return false;
 
     *ret_base = list->segments[0].base.offset;

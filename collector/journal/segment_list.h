@@ -53,7 +53,7 @@ bool segment_list_find(const struct segment_list *list, uint64_t offset,
 struct journal_position segment_list_within(const struct segment_list *list, uint64_t max_bytes,
                                             int64_t oldest_ns);
 
-/* Takes the oldest out if it ends at or before `offset`. The last always stays. */
+/* Takes the oldest out if it ends at or before `offset`. */
 bool segment_list_drop(struct segment_list *list, uint64_t offset, uint64_t *ret_base);
 
 uint64_t segment_list_disk_bytes(const struct segment_list *list);

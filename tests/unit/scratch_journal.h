@@ -55,6 +55,21 @@ static inline void remove_directory(const char *path)
     assert_int_equal(rmdir(path), 0);
 }
 
+static inline void remove_segments(const struct scratch *scratch)
+{
+    char           file[512];
+    struct dirent *entry;
+
+    DIR *stream = opendir(scratch->directory);
+    assert_non_null(stream);
+    while ((entry = readdir(stream))) {
+        (void)snprintf(file, sizeof(file), "%s/%s", scratch->directory, entry->d_name);
+        if (str_ends_with(str_from(entry->d_name), STR(".segment")))
+            assert_int_equal(unlink(file), 0);
+    }
+    closedir(stream);
+}
+
 static inline int scratch_setup(void **state)
 {
     struct scratch *scratch = calloc(1, sizeof(*scratch));
@@ -185,4 +200,60 @@ static inline struct all_read read_from(struct scratch *scratch, struct journal_
 static inline struct all_read read_all(struct scratch *scratch)
 {
     return read_from(scratch, (struct journal_position){0}, 256 << 10);
+}
+
+/* The bytes of a file of the journal, on the heap. */
+struct file_bytes {
+    char   path[128];
+    char  *at;
+    size_t len;
+};
+
+static inline void write_file(const char *path, const void *bytes, size_t n_bytes)
+{
+    int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    assert_true(file >= 0);
+    assert_true(write(file, bytes, n_bytes) == (ssize_t)n_bytes);
+    close(file);
+}
+
+static inline struct file_bytes read_file(const struct scratch *scratch, const char *name)
+{
+    struct file_bytes bytes = {0};
+    struct stat       status;
+
+    (void)snprintf(bytes.path, sizeof(bytes.path), "%s/%s", scratch->directory, name);
+    int file = open(bytes.path, O_RDONLY | O_CLOEXEC);
+    assert_true(file >= 0);
+    assert_int_equal(fstat(file, &status), 0);
+    bytes.len = (size_t)status.st_size;
+    bytes.at = malloc(bytes.len + 1);
+    assert_true(read(file, bytes.at, bytes.len) == status.st_size);
+    close(file);
+    return bytes;
+}
+
+/* Of the segment that begins at `base`. */
+static inline struct file_bytes read_segment_file(const struct scratch *scratch, uint64_t base)
+{
+    char name[32];
+
+    (void)snprintf(name, sizeof(name), "%016llx.segment", (unsigned long long)base);
+    return read_file(scratch, name);
+}
+
+static inline bool has_file(const struct scratch *scratch, const char *name)
+{
+    char path[128];
+
+    (void)snprintf(path, sizeof(path), "%s/%s", scratch->directory, name);
+    return access(path, F_OK) == 0;
+}
+
+static inline void add_file(const struct scratch *scratch, const char *name, struct str bytes)
+{
+    char path[128];
+
+    (void)snprintf(path, sizeof(path), "%s/%s", scratch->directory, name);
+    write_file(path, bytes.at, bytes.len);
 }
