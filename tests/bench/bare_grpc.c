@@ -86,13 +86,17 @@ static void *run(void *context)
     return NULL;
 }
 
-static int listen_anywhere(grpc_server *server)
+/* The port it got; 0 picks one. */
+static int listen_on(grpc_server *server, unsigned port)
 {
+    char address[32];
+    (void)snprintf(address, sizeof(address), "127.0.0.1:%u", port);
+
     grpc_server_credentials *insecure = grpc_insecure_server_credentials_create();
-    int                      port = grpc_server_add_http2_port(server, "127.0.0.1:0", insecure);
+    int                      bound = grpc_server_add_http2_port(server, address, insecure);
 
     grpc_server_credentials_release(insecure);
-    return port;
+    return bound;
 }
 
 static void open_worker(struct bare_worker *worker, grpc_server *server, void *method,
@@ -126,7 +130,7 @@ void bare_serve(const struct bare_options *options)
                                                       GRPC_SRM_PAYLOAD_READ_INITIAL_BYTE_BUFFER, 0);
     for (unsigned i = 0; i < options->n_threads && i < MAX_THREADS; i++)
         open_worker(&workers[i], server, method, options);
-    int port = listen_anywhere(server);
+    int port = listen_on(server, options->port);
     grpc_server_start(server);
     for (unsigned i = 0; i < options->n_threads && i < MAX_THREADS; i++)
         pthread_create(&thread, NULL, run, &workers[i]);

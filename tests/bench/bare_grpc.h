@@ -41,13 +41,13 @@ struct bare_call {
 struct bare_options {
     const char *path; /* of the only method */
     unsigned    n_threads;
+    unsigned    port; /* 0: the system picks one */
     size_t      call_size;
     void (*handle)(struct bare_call *call);
     void *(*open_context)(struct bare_worker *worker); /* or NULL */
 };
 
-/* Serves on a port of 127.0.0.1 that the system picks, says so in a line of JSON, and returns on
- * SIGTERM. */
+/* Serves on 127.0.0.1, says on which port in a line of JSON, and returns on SIGTERM. */
 void bare_serve(const struct bare_options *options);
 
 /* The handler owes each call one of these, on its worker. Borrows `reply`. */

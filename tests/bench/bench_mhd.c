@@ -78,16 +78,21 @@ static enum MHD_Result answer(struct MHD_Connection *connection)
     return result;
 }
 
-/* Called with the headers, at the end of the request, and once resumed. */
+/* Called with the headers, with each piece of a body, at the end of the request, and once resumed.
+ */
 static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *url,
                               const char *method, const char *version, const char *body,
                               size_t *body_bytes, void **times_called)
 {
     static char times[3];
-    (void)context, (void)url, (void)method, (void)version, (void)body, (void)body_bytes;
+    (void)context, (void)url, (void)method, (void)version, (void)body;
 
     if (!*times_called) {
         *times_called = &times[1];
+        return MHD_YES;
+    }
+    if (*body_bytes > 0) {
+        *body_bytes = 0;
         return MHD_YES;
     }
     if (is_direct || *times_called == &times[2])

@@ -2,14 +2,18 @@
  * A collector that costs next to nothing, for the rows with tracing on: takes OTLP
  * over gRPC with gRPC core alone, counts the spans, answers OK, forgets them.
  *
- *     bench_otlp_sink THREADS
+ *     bench_otlp_sink THREADS [counting|blind [PORT]]
+ *
+ * When it is blind it does not even look at what comes. Without a PORT the system picks one.
  *
  * On SIGTERM it says what it has counted.
  */
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <grpc/byte_buffer.h>
@@ -20,6 +24,7 @@
 #include "tests/bench/bare_grpc.h"
 
 static grpc_byte_buffer *empty_reply;
+static bool              is_blind;
 static _Atomic uint64_t  n_requests, n_bytes, n_spans;
 
 /* ExportTraceServiceRequest.resource_spans.scope_spans.spans, by field numbers. */
@@ -55,21 +60,24 @@ static void count(grpc_byte_buffer *request)
 
 static void take(struct bare_call *call)
 {
-    count(call->request);
+    if (!is_blind)
+        count(call->request);
     bare_reply(call, empty_reply);
 }
 
 int main(int argc, char *argv[])
 {
-    if (argc != 2) {
-        fprintf(stderr, "usage: bench_otlp_sink THREADS\n");
+    if (argc < 2 || argc > 4) {
+        fprintf(stderr, "usage: bench_otlp_sink THREADS [counting|blind [PORT]]\n");
         return 2;
     }
+    is_blind = argc > 2 && strcmp(argv[2], "blind") == 0;
 
     empty_reply = grpc_raw_byte_buffer_create(NULL, 0);
     bare_serve(&(struct bare_options){
         .path = "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
         .n_threads = (unsigned)atoi(argv[1]),
+        .port = argc > 3 ? (unsigned)atoi(argv[3]) : 0,
         .call_size = sizeof(struct bare_call),
         .handle = take,
     });
