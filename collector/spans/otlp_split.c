@@ -107,16 +107,12 @@ static void envelope_add(struct otlp_envelope *envelope, struct str field)
 {
     struct str *last = envelope->n_runs > 0 ? &envelope->runs[envelope->n_runs - 1] : NULL;
 
-    if (envelope->own_bytes == SIZE_MAX)
-        return;
     if (last && last->at + last->len == field.at)
         last->len += field.len;
     else if (envelope->n_runs < OTLP_MAX_RUNS)
         envelope->runs[envelope->n_runs++] = field;
-    else {
-        envelope->own_bytes = SIZE_MAX;
-        return;
-    }
+    else
+        envelope->is_strewn = true;
     envelope->own_bytes += field.len;
 }
 
@@ -135,7 +131,7 @@ static struct otlp_envelope envelope_of(enum level level, struct str message)
 static bool is_cuttable(const struct otlp_envelope *envelope, size_t size)
 {
     size_t most = size / ENVELOPES_SHARE;
-    return most >= MAX_HEAD_BYTES && envelope->own_bytes <= most - MAX_HEAD_BYTES;
+    return !envelope->is_strewn && envelope->own_bytes + MAX_HEAD_BYTES <= most;
 }
 
 /* Whether a piece could hold this with nothing but the envelopes that are open around it. */
@@ -236,8 +232,8 @@ static bool put_unknown(struct str field, struct piece *piece)
 }
 
 /*
- * Puts a field of an envelope into the piece; those that it opened with are in. False when it has
- * to wait for the next piece.
+ * Puts a field of an envelope into the piece, where the envelope's own are already. False when it
+ * has to wait for the next piece.
  */
 static bool put_field(struct otlp_split *split, enum level level, struct str field,
                       const struct wire_field *read, struct piece *piece)

@@ -32,7 +32,8 @@ struct otlp_envelope {
     struct wire_cursor rest;                /* what is in no piece yet */
     struct str         runs[OTLP_MAX_RUNS]; /* of its own fields, which stand in every piece */
     size_t             n_runs;
-    size_t             own_bytes; /* of all runs */
+    size_t             own_bytes; /* of all its own fields */
+    bool               is_strewn; /* there are more runs */
 };
 
 /* Its members are its own, but for n_too_large. */

@@ -107,9 +107,9 @@ static uint32_t read_status_code(struct str status, uint32_t before)
     return code;
 }
 
+/* What the skim let pass is of the right wire type; what is not has no bytes or no value. */
 static void read_span_field(struct span_view *span, const struct wire_field *field)
 {
-    /* What the skim let pass is of the right wire type; what is not has no bytes and no value. */
     switch (field->number) {
     case SPAN_TRACE_ID:
         span->trace_id = field->bytes;

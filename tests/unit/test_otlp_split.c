@@ -162,6 +162,10 @@ static void unknown_fields_of_the_request_itself_come_once(void **state)
 
     split_into(JOIN(one, unknown, one), one.len + unknown.len);
     expect_pieces(JOIN(one, unknown), one);
+    split_into(JOIN(one, unknown, one), one.len);
+    expect_pieces(one, unknown, one);
+    split_into(JOIN(one, field_bytes(100, one), one), one.len);
+    expect_pieces(one, one);
 }
 
 static void what_fits_into_no_piece_is_counted(void **state)
@@ -216,7 +220,7 @@ static void an_envelope_whose_own_fields_are_strewn_about_is_not_cut(void **stat
     struct str span = padded_span(20), parts[2 * OTLP_MAX_RUNS + 2];
 
     for (size_t i = 0; i < ARRAY_LENGTH(parts); i += 2) {
-        parts[i] = field_varint(100, i);
+        parts[i] = JOIN(field_varint(100, i), field_varint(101, i));
         parts[i + 1] = span;
     }
 

@@ -258,7 +258,7 @@ static uint32_t number_at_depth(unsigned depth)
 
 static struct str nested_request(unsigned depth)
 {
-    struct wire_writer writer = sample_writer((depth + 1) * SAMPLE_HEAD_BYTES);
+    struct wire_writer writer = sample_writer((depth + (size_t)1) * SAMPLE_HEAD_BYTES);
     const uint8_t     *end = writer.at;
 
     for (; depth > 0; depth--)
