@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -67,7 +68,11 @@ static grpc_channel *library_channel_new(const char *target, const struct rpc_cl
         /* Nobody asks for the library's own statistics, and each call pays for them. */
         rpc_integer_arg(GRPC_ARG_ENABLE_CHANNELZ, 0),
         rpc_integer_arg(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200),
-        rpc_integer_arg(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 3000),
+        rpc_integer_arg(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS,
+                        limits->max_reconnect_ms > 0 ? limits->max_reconnect_ms : 3000),
+        rpc_integer_arg(GRPC_ARG_KEEPALIVE_TIME_MS,
+                        limits->keepalive_ms > 0 ? limits->keepalive_ms : INT_MAX),
+        rpc_integer_arg(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10000),
         rpc_integer_arg(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, 2000),
     };
     grpc_channel_args         all = {.num_args = ARRAY_LENGTH(args), .args = args};

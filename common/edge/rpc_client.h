@@ -26,6 +26,16 @@ typedef struct grpc_call grpc_call;
 struct rpc_client_limits {
     size_t max_message_bytes; /* of a response */
     size_t max_metadata_bytes;
+
+    /* How long at most between two attempts to connect; 0: 3 s. */
+    int max_reconnect_ms;
+
+    /*
+     * While calls are in flight, a connection that has been silent for so long is asked for a
+     * sign of life; 0: never. It would otherwise be used until the kernel gives up on it, which
+     * takes a quarter of an hour.
+     */
+    int keepalive_ms;
 };
 
 /* Connects in the background. `method` is "/package.Service/Method". 0 or -ENOMEM. */

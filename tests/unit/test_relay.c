@@ -72,6 +72,10 @@ struct receiver {
     struct rpc_worker *worker;
     struct rpc_server *server;
     uint16_t           port;
+    struct release {
+        struct rpc_task  task;
+        struct receiver *receiver;
+    } speech, farewell;
 
     pthread_mutex_t lock;
     pthread_cond_t  changed;
@@ -81,7 +85,6 @@ struct receiver {
         uint8_t          taken[MAX_SPANS]; /* how often, by the span's number */
         struct rpc_call *held[MAX_HELD];
         unsigned         n_held;
-        struct rpc_task  release;
     } locked;
 };
 
@@ -217,7 +220,7 @@ static void handle(struct rpc_call *call, void *context)
 /* On the receiver's worker: all that is held is taken. */
 static void release_held(struct rpc_task *task)
 {
-    struct receiver *receiver = container_of(task, struct receiver, locked.release);
+    struct receiver *receiver = container_of(task, struct release, task)->receiver;
 
     pthread_mutex_lock(&receiver->lock);
     receiver->locked.manners.is_silent = false;
@@ -229,10 +232,15 @@ static void release_held(struct rpc_task *task)
     pthread_mutex_unlock(&receiver->lock);
 }
 
+static void post_release(struct receiver *receiver, struct release *release)
+{
+    *release = (struct release){.task.run = release_held, .receiver = receiver};
+    rpc_worker_post(receiver->worker, &release->task);
+}
+
 static void speak(struct receiver *receiver)
 {
-    receiver->locked.release.run = release_held;
-    rpc_worker_post(receiver->worker, &receiver->locked.release);
+    post_release(receiver, &receiver->speech);
 }
 
 /* On the port that it had before, if it had one. */
@@ -262,7 +270,7 @@ static void close_receiver(struct receiver *receiver)
     if (!receiver->server)
         return;
 
-    speak(receiver);
+    post_release(receiver, &receiver->farewell);
     rpc_server_drain(receiver->server, clock_monotonic_ns());
     rpc_worker_stop(receiver->worker);
     rpc_server_free(take(receiver->server));
