@@ -284,6 +284,18 @@ static void a_trace_is_answered_as_otlp_grouped_as_it_came(void **state)
                        STR("{\"scope\":{},\"spans\":[{"), id, STR(",\"name\":\"b\"}]}]}]}}")));
 }
 
+static void a_resource_of_another_schema_is_another_one(void **state)
+{
+    (void)state;
+    struct str resource = sample_resource(STR("shop"));
+    struct str old = field_bytes(RESOURCE_SPANS_SCHEMA_URL, STR("old"));
+    struct str new = field_bytes(RESOURCE_SPANS_SCHEMA_URL, STR("new"));
+
+    offer(RESOURCE_SPANS(resource, SCOPE_SPANS(span_in(1, named(STR("a")))), old));
+    offer(RESOURCE_SPANS(resource, SCOPE_SPANS(span_in(1, named(STR("b")))), new));
+    expect_str(found("/api/v3/traces"), STR("a b"));
+}
+
 static void ids_may_lack_their_leading_zeros(void **state)
 {
     (void)state;
@@ -345,7 +357,8 @@ static void traces_are_found_by_service_and_operation(void **state)
                STR("put"));
     expect_str(found("/api/v3/traces?query.service_name=shop&query.operation_name=put"),
                STR("none"));
-    expect_str(found("/api/v3/traces?query.service_name=&other=thing"), STR("look put buy"));
+    expect_str(found("/api/v3/traces?query.service_name=&query.num_traces=&other=thing"),
+               STR("look put buy"));
 }
 
 /* Not one span for the service and another one for the operation. */
@@ -425,6 +438,7 @@ static void traces_are_found_by_attributes_of_a_span(void **state)
                STR("b"));
     expect_str(found("/api/v3/traces?query.attributes={\"http.status_code\":\"501\"}"),
                STR("none"));
+    expect_str(found("/api/v3/traces?query.attributes={\"customer\":\"Bob\"}"), STR("none"));
     expect_str(found("/api/v3/traces?query.attributes={}"), STR("b a"));
 }
 
@@ -504,6 +518,8 @@ static void times_count_their_offset(void **state)
     expect_str(found("/api/v3/traces?query.startTimeMin=0001-01-01T00:00:00Z"
                      "&query.startTimeMax=9999-12-31T00:00:00Z"),
                STR("noon"));
+    /* 2^64 ns after 1970. */
+    expect_str(found("/api/v3/traces?query.startTimeMax=2554-07-21T23:34:34Z"), STR("noon"));
 }
 
 /* As JSON each byte of the names is six. */
@@ -540,6 +556,7 @@ int main(void)
         served(services_are_listed_once_each_in_order),
         served(operations_are_names_and_kinds_of_a_service),
         served(a_trace_is_answered_as_otlp_grouped_as_it_came),
+        served(a_resource_of_another_schema_is_another_one),
         served(ids_may_lack_their_leading_zeros),
         served(hints_of_a_get_must_be_well_formed),
         served(unknown_traces_are_not_found),

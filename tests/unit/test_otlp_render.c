@@ -223,6 +223,8 @@ static void what_cannot_be_read_ends_the_message_not_the_json(void **state)
     expect_span(JOIN(field_varint(SPAN_KIND, 3), STR("\xff\xff")), STR("{\"kind\":3}"));
     expect_span(JOIN(field_bytes(SPAN_KIND, STR("x")), field_varint(SPAN_KIND, 3)),
                 STR("{\"kind\":3}"));
+    expect_span(JOIN(field_bytes(SPAN_EVENTS, STR("")), field_varint(SPAN_EVENTS, 3)),
+                STR("{\"events\":[{}]}"));
 }
 
 #define sampled(test) cmocka_unit_test_setup_teardown(test, new_samples, free_samples)

@@ -1,7 +1,10 @@
 #include "collector/recent/recent.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 
 #include "collector/recent/kept_trace.h"
@@ -179,6 +182,36 @@ static void what_spans_share_is_kept_once(void **state)
     assert_ptr_equal(a->context->parts.scope, c->context->parts.scope);
     assert_null(kept_spans_next(&rest));
     trace_snapshot_done(&snapshot);
+}
+
+static void bytes_that_mean_something_else_are_no_duplicate(void **state)
+{
+    struct fixture *fixture = *state;
+    struct str      bytes = field_bytes(SPAN_TRACE_ID, id_bytes(1));
+
+    offer(fixture,
+          RESOURCE_SPANS(field_bytes(RESOURCE_SPANS_RESOURCE, bytes),
+                         SCOPE_SPANS(field_bytes(SCOPE_SPANS_SCOPE, bytes), SPAN(bytes))),
+          1);
+    assert_int_equal(count_spans(fixture, 1), 1);
+
+    struct trace_snapshot       snapshot = find(fixture, 1);
+    const struct context_parts *parts = &snapshot.spans.first->context->parts;
+    assert_ptr_not_equal(parts->resource, parts->scope);
+    trace_snapshot_done(&snapshot);
+}
+
+static void a_span_like_a_resource_is_filed(void **state)
+{
+    struct fixture *fixture = *state;
+    struct str      bytes = field_bytes(SPAN_TRACE_ID, id_bytes(1));
+
+    offer(fixture,
+          RESOURCE_SPANS(field_bytes(RESOURCE_SPANS_RESOURCE, bytes),
+                         SCOPE_SPANS(span_of(1, STR("first")))),
+          1);
+    offer(fixture, RESOURCE_SPANS(SCOPE_SPANS(SPAN(bytes))), 1);
+    assert_int_equal(count_spans(fixture, 1), 2);
 }
 
 static void spans_without_a_trace_id_are_counted(void **state)
@@ -492,11 +525,37 @@ static void many_may_offer_while_others_read(void **state)
     finish(&fixture);
 }
 
-static void only_its_own_thread_steps_back(void **state)
+/* The thread of this process that has the name; 0 when there is none. */
+static pid_t find_thread(const char *name)
+{
+    DIR           *tasks = opendir("/proc/self/task");
+    struct dirent *task;
+    pid_t          found = 0;
+
+    assert_non_null(tasks);
+    while ((task = readdir(tasks))) {
+        char path[300], comm[32] = "";
+
+        (void)snprintf(path, sizeof(path), "/proc/self/task/%s/comm", task->d_name);
+        FILE *comm_file = fopen(path, "r");
+        if (!comm_file)
+            continue;
+        if (fgets(comm, sizeof(comm), comm_file) && strncmp(comm, name, strlen(name)) == 0)
+            found = (pid_t)strtol(task->d_name, NULL, 10);
+        (void)fclose(comm_file);
+    }
+    (void)closedir(tasks);
+    return found;
+}
+
+static void its_thread_steps_back_and_no_other(void **state)
 {
     struct fixture *fixture = *state;
 
     file(fixture, 1, STR("a"));
+    pid_t thread = find_thread("recent");
+    assert_int_not_equal(thread, 0);
+    assert_int_equal(getpriority(PRIO_PROCESS, (id_t)thread), 19);
     assert_int_equal(getpriority(PRIO_PROCESS, 0), 0);
 }
 
@@ -526,6 +585,8 @@ int main(void)
         running(the_same_span_is_filed_once),
         running(an_id_may_be_shared_by_different_spans),
         running(what_spans_share_is_kept_once),
+        running(bytes_that_mean_something_else_are_no_duplicate),
+        running(a_span_like_a_resource_is_filed),
         running(spans_without_a_trace_id_are_counted),
         running(the_figures_are_shown),
         sampled(the_trace_that_is_quiet_longest_goes_first),
@@ -542,7 +603,7 @@ int main(void)
         cmocka_unit_test(the_queue_keeps_the_order),
         cmocka_unit_test(a_closed_queue_takes_and_gives_nothing),
         sampled(many_may_offer_while_others_read),
-        running(only_its_own_thread_steps_back),
+        running(its_thread_steps_back_and_no_other),
     };
     return cmocka_run_group_tests_name("recent", tests, NULL, NULL);
 }
