@@ -209,9 +209,11 @@ struct file_bytes {
     size_t len;
 };
 
+/* In place of what was there. (Some file systems take their time over a truncated file.) */
 static inline void write_file(const char *path, const void *bytes, size_t n_bytes)
 {
-    int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    (void)unlink(path);
+    int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     assert_true(file >= 0);
     assert_true(write(file, bytes, n_bytes) == (ssize_t)n_bytes);
     close(file);

@@ -93,17 +93,12 @@ static void each_destination_has_its_own(void **state)
     assert_int_equal(saw.position.span, 99);
 }
 
-/* The name of the only cursor's file. */
-static void find_file(struct scratch *scratch, char ret_name[64])
+static struct file_bytes read_cursor_file(struct scratch *scratch, struct str cursor)
 {
-    struct dirent *entry;
+    char name[32];
 
-    DIR *stream = opendir(scratch->directory);
-    assert_non_null(stream);
-    while ((entry = readdir(stream)))
-        if (str_ends_with(str_from(entry->d_name), STR(".cursor")))
-            (void)snprintf(ret_name, 64, "%s", entry->d_name);
-    closedir(stream);
+    (void)snprintf(name, sizeof(name), "%016llx.cursor", (unsigned long long)str_hash(cursor));
+    return read_file(scratch, name);
 }
 
 /* What a crash in the middle of a save leaves, or a disk that flips bits. */
@@ -111,13 +106,11 @@ static void a_damaged_slot_leaves_the_one_before(void **state)
 {
     struct scratch     *scratch = *state;
     struct cursor_state saw, second = sample;
-    char                name[64];
 
     save_once(scratch, STR("d"), &sample);
     second.position.span = 78;
     save_once(scratch, STR("d"), &second);
-    find_file(scratch, name);
-    struct file_bytes bytes = read_file(scratch, name);
+    struct file_bytes bytes = read_cursor_file(scratch, STR("d"));
 
     size_t n_damaged = 0;
     for (size_t place = 0; place < bytes.len; place++) {
@@ -136,13 +129,11 @@ static void a_cut_file_is_no_obstacle(void **state)
 {
     struct scratch     *scratch = *state;
     struct cursor_state saw, second = sample;
-    char                name[64];
 
     second.position.span = 78;
     save_once(scratch, STR("d"), &sample);
     save_once(scratch, STR("d"), &second);
-    find_file(scratch, name);
-    struct file_bytes bytes = read_file(scratch, name);
+    struct file_bytes bytes = read_cursor_file(scratch, STR("d"));
     for (size_t length = bytes.len + 1; length-- > 0;) {
         struct cursor *cursor;
         write_file(bytes.path, bytes.at, length);
