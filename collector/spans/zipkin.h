@@ -27,6 +27,8 @@ struct zipkin_result {
 /*
  * 0; -EBADMSG when the document itself cannot be read (also: it is v1), and `ret_result->reason`
  * says why; -E2BIG when the result would be more than `max_bytes`; -ENOMEM.
+ * A usual list takes its own size of the arena (in protobuf, twice that) and a little more; one
+ * whose spans grow takes several times as much, within the arena's budget.
  */
 int zipkin_read_json(struct str json, size_t max_bytes, struct arena *arena,
                      struct zipkin_result *ret_result);

@@ -280,10 +280,12 @@ static void read_span(struct reader *reader, const struct json_value *value)
     };
 
     zipkin_spans_begin(&reader->spans);
-    if (value->kind == JSON_KIND_OBJECT)
+    if (value->kind == JSON_KIND_OBJECT) {
         read_members(reader, members, &reader->spans.span);
-    else
-        refuse(reader, &(struct member){.name = "it"}, value, "not an object");
+    } else {
+        zipkin_spans_refuse(&reader->spans, NULL, "not an object");
+        json_skip(&reader->json, value);
+    }
     zipkin_spans_end(&reader->spans);
 }
 

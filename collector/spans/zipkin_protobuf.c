@@ -244,10 +244,10 @@ static void read_span(struct zipkin_spans *spans, const struct wire_field *messa
     struct addresses   local, remote;
 
     zipkin_spans_begin(spans);
-    if (is_of_type(spans, message, WIRE_BYTES, "it"))
+    if (is_of_type(spans, message, WIRE_BYTES, NULL))
         while (wire_next(&cursor, &field))
             read_field(spans, &field, &local, &remote);
-    check_read(spans, &cursor, "it");
+    check_read(spans, &cursor, NULL);
     zipkin_spans_end(spans);
 }
 

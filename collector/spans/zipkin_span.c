@@ -121,8 +121,8 @@ static bool keep_scope_version(struct zipkin_tags *tags, struct str value)
 
 static bool keep_kind(struct zipkin_tags *tags, struct str value)
 {
-    tags->is_internal = str_equal(value, STR("internal"));
-    return tags->is_internal;
+    tags->kind = value;
+    return true;
 }
 
 /* Tags that are members of a span in OTLP, unless their value is one that says nothing. */
@@ -225,13 +225,29 @@ static void put_ids(struct zipkin_spans *spans)
         put_id(&spans->fields, SPAN_PARENT_SPAN_ID, span->parent_id, sizeof(span->parent_id));
 }
 
+/* By the tag that OpenTracing has for it, which tells what Zipkin has no kind for; 0: it does not.
+ */
+static unsigned kind_by_tag(struct str value)
+{
+    static const struct str names[] = {
+        [KIND_INTERNAL] = STR_INIT("internal"), [KIND_SERVER] = STR_INIT("server"),
+        [KIND_CLIENT] = STR_INIT("client"),     [KIND_PRODUCER] = STR_INIT("producer"),
+        [KIND_CONSUMER] = STR_INIT("consumer"),
+    };
+
+    for (unsigned kind = KIND_INTERNAL; kind < ARRAY_LENGTH(names); kind++)
+        if (str_equal(names[kind], value))
+            return kind;
+    return 0;
+}
+
 /*
  * Zipkin's way to say internal is no kind at all. So it looks too when data comes late, for a span
  * that another message begins: that has no timestamp, and stays unspecified.
  */
-static unsigned kind_without_one(const struct zipkin_spans *spans)
+static unsigned kind_without_one(const struct zipkin_span *span)
 {
-    return spans->tags.is_internal || spans->span.timestamp_us > 0 ? KIND_INTERNAL : 0;
+    return span->timestamp_us > 0 ? KIND_INTERNAL : 0;
 }
 
 static void put_kind(struct zipkin_spans *spans)
@@ -242,12 +258,14 @@ static void put_kind(struct zipkin_spans *spans)
         [ZIPKIN_PRODUCER] = KIND_PRODUCER,
         [ZIPKIN_CONSUMER] = KIND_CONSUMER,
     };
-    enum zipkin_kind kind = spans->span.kind;
+    struct str tag = spans->tags.kind;
+    unsigned   kind = kinds[spans->span.kind];
 
-    if (kind != ZIPKIN_KIND_ABSENT && spans->tags.is_internal)
-        put_string(&spans->fields, SPAN_ATTRIBUTES, STR("span.kind"), STR("internal"));
-    wire_build_varint(&spans->fields, SPAN_KIND,
-                      kind == ZIPKIN_KIND_ABSENT ? kind_without_one(spans) : kinds[kind]);
+    if (kind == 0 && kind_by_tag(tag) != 0)
+        kind = kind_by_tag(tag);
+    else if (tag.at)
+        put_string(&spans->fields, SPAN_ATTRIBUTES, STR("span.kind"), tag);
+    wire_build_varint(&spans->fields, SPAN_KIND, kind != 0 ? kind : kind_without_one(&spans->span));
 }
 
 /* A start that is not known is not made up: it is 0, and marked, by the Collector's name. */
@@ -296,11 +314,14 @@ static void put_endpoints(struct zipkin_spans *spans)
 static void put_status(struct zipkin_spans *spans)
 {
     const struct zipkin_tags *tags = &spans->tags;
-    unsigned                  code = tags->error.at ? STATUS_ERROR : tags->status_code;
+    unsigned                  code = tags->status_code;
     struct str                message = tags->status_description;
 
-    if (!str_is_empty(tags->error) && !str_equal(tags->error, STR("true")))
-        message = tags->error;
+    if (tags->error.at) {
+        code = STATUS_ERROR;
+        if (!str_is_empty(tags->error) && !str_equal(tags->error, STR("true")))
+            message = tags->error;
+    }
     if (code == 0 && str_is_empty(message))
         return;
 
@@ -410,8 +431,9 @@ static void count_bad(struct zipkin_spans *spans)
 
     if (spans->n_bad++ > 0)
         return;
-    struct str reason =
-        arena_format(spans->arena, "span %u: %s: %s", index, spans->wrong_member, spans->wrong);
+    const char *member = spans->wrong_member;
+    struct str  reason = arena_format(spans->arena, "span %u: %s%s%s", index, member ? member : "",
+                                     member ? ": " : "", spans->wrong);
     spans->reason = reason.at ? reason : str_from(spans->wrong);
 }
 

@@ -57,7 +57,7 @@ struct zipkin_tags {
     struct str error; /* absent: not failed */
     struct str trace_state;
     struct str scope_name, scope_version;
-    bool       is_internal;
+    struct str kind;
 };
 
 /* The export request under construction. Spans in a row of one service and scope share a group. */
@@ -81,7 +81,10 @@ void zipkin_spans_begin(struct zipkin_spans *spans);
 void zipkin_spans_tag(struct zipkin_spans *spans, struct str key, struct str value);
 void zipkin_spans_annotation(struct zipkin_spans *spans, uint64_t timestamp_us, struct str value);
 
-/* The span at hand breaks a rule: `member` of it is `wrong` (constants). The first one counts. */
+/*
+ * The span at hand breaks a rule: what is wrong, and with which member, or NULL for the whole
+ * (constants). The first reason counts.
+ */
 void zipkin_spans_refuse(struct zipkin_spans *spans, const char *member, const char *wrong);
 
 /* Adds the span at hand, or counts it as bad. */

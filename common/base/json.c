@@ -84,7 +84,7 @@ static bool read_code_point(struct json_cursor *cursor, uint32_t *ret_code_point
 {
     unsigned unit, low;
     if (!read_code_unit(cursor, &unit))
-        return is_bad(cursor, "an escape that is none");
+        return is_bad(cursor, "an invalid escape");
 
     *ret_code_point = unit;
     if (!is_high_surrogate(unit) && !is_low_surrogate(unit))
@@ -128,7 +128,7 @@ static bool read_escape(struct json_cursor *cursor, uint32_t *ret_code_point)
 
     *ret_code_point = (unsigned char)escaped(cursor->at[1]);
     if (*ret_code_point == 0)
-        return is_bad(cursor, "an escape that is none");
+        return is_bad(cursor, "an invalid escape");
     cursor->at += 2;
     return true;
 }
@@ -235,7 +235,7 @@ static size_t unescape(char *text, size_t len)
 static bool read_string(struct json_cursor *cursor, struct str *ret_text)
 {
     struct str written;
-    bool       has_escapes;
+    bool       has_escapes = false;
     if (!scan_string(cursor, &written, &has_escapes))
         return false;
 
@@ -254,7 +254,7 @@ static bool read_number(struct json_cursor *cursor, struct str *ret_text)
 {
     size_t len = json_number_length((struct str){cursor->at, bytes_left(cursor)});
     if (len == 0)
-        return is_bad(cursor, "a number that is none");
+        return is_bad(cursor, "an invalid number");
 
     *ret_text = (struct str){cursor->at, len};
     cursor->at += len;
@@ -264,7 +264,7 @@ static bool read_number(struct json_cursor *cursor, struct str *ret_text)
 static bool read_word(struct json_cursor *cursor, struct str word)
 {
     if (!str_starts_with((struct str){cursor->at, bytes_left(cursor)}, word))
-        return is_bad(cursor, "a word that is none");
+        return is_bad(cursor, "an invalid word");
 
     cursor->at += word.len;
     return true;
@@ -300,7 +300,7 @@ static bool no_value(struct json_cursor *cursor)
     return is_bad(cursor, cursor->at == cursor->end ? "it ends too early" : "no value");
 }
 
-/* At its first character. */
+/* On an object or array it stands behind the bracket afterwards. */
 static bool read_value(struct json_cursor *cursor, struct json_value *value)
 {
     switch (peek(cursor)) {

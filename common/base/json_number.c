@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -232,7 +233,7 @@ static double rounded_value(struct str mantissa, int64_t exponent)
         text[n++] = '1';
         shift--;
     }
-    (void)snprintf(text + n, sizeof(text) - n, "e%lld", (long long)(exponent + shift));
+    (void)snprintf(text + n, sizeof(text) - n, "e%" PRId64, exponent + shift);
     return strtod(text, NULL);
 }
 

@@ -36,6 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct str                                input = fuzz_input(data, size);
     cleanup_with(arena_free_at) struct arena *arena = arena_new(ARENA_BYTES);
+
     assert(arena);
     struct zipkin_result result = {0}, small;
 

@@ -56,6 +56,7 @@ static void each_kind_of_value_is_read(void **state)
 {
     (void)state;
     cleanup_with(arena_free_at) struct arena *arena = new_arena();
+
     struct json_cursor cursor = json_cursor(
         STR(" [ null, true ,false,\t-1.5e3\r\n, \"text\", {\"name\" : [ ] } ] "), arena);
     struct json_value value;
@@ -92,6 +93,7 @@ static void a_string_without_escapes_takes_no_memory(void **state)
 {
     (void)state;
     cleanup_with(arena_free_at) struct arena *arena = new_arena();
+
     struct str         document = STR("\"pl\xC3\xA4in / \xF0\x9F\x98\x80\"");
     struct json_cursor cursor = json_cursor(document, arena);
     struct json_value  value;
@@ -111,7 +113,7 @@ static void escapes_are_resolved(void **state)
         {STR_INIT("\"\\\" \\\\ \\/ \\b\\f\\n\\r\\t\""), STR_INIT("\" \\ / \b\f\n\r\t")},
         {STR_INIT("\"\\u0041\\u007a\""), STR_INIT("Az")},
         {STR_INIT("\"a\\u0000b\""), STR_INIT("a\0b")},
-        {STR_INIT("\"\\u00e4\\u07FF\""), STR_INIT("\xC3\xA4\xDF\xBF")},
+        {STR_INIT("\"\\u007f\\u0080\\u07FF\""), STR_INIT("\x7F\xC2\x80\xDF\xBF")},
         {STR_INIT("\"\\u0800\\uD7FF\\uE000\\uffff\""),
          STR_INIT("\xE0\xA0\x80\xED\x9F\xBF\xEE\x80\x80\xEF\xBF\xBF")},
         {STR_INIT("\"\\ud800\\udc00\\uDBFF\\uDFFF\""),
@@ -134,6 +136,7 @@ static void names_are_strings_too(void **state)
 {
     (void)state;
     cleanup_with(arena_free_at) struct arena *arena = new_arena();
+
     struct json_cursor cursor = json_cursor(STR("{\"\":1,\"t\\u0061g\":2,\"tag\":3}"), arena);
     struct json_value  value;
     struct str         name;
@@ -184,13 +187,13 @@ static void what_is_not_json_is_refused(void **state)
         {STR_INIT("{\"a\":1 \"b\":2}"), "no comma between two values"},
         {STR_INIT("[\x0c]"), "no value"},
         {STR_INIT("/**/[]"), "no value"},
-        {STR_INIT("nul"), "a word that is none"},
+        {STR_INIT("nul"), "an invalid word"},
         {STR_INIT("True"), "no value"},
         {STR_INIT("truefalse"), "more after its end"},
         {STR_INIT("NaN"), "no value"},
         {STR_INIT("Infinity"), "no value"},
-        {STR_INIT("-"), "a number that is none"},
-        {STR_INIT("-x"), "a number that is none"},
+        {STR_INIT("-"), "an invalid number"},
+        {STR_INIT("-x"), "an invalid number"},
         {STR_INIT("+1"), "no value"},
         {STR_INIT(".5"), "no value"},
         {STR_INIT("01"), "more after its end"},
@@ -206,14 +209,15 @@ static void what_is_not_json_is_refused(void **state)
         {STR_INIT("\"a\nb\""), "a control character in a string"},
         {STR_INIT("\"a\0b\""), "a control character in a string"},
         {STR_INIT("\"a long string\x1f with a control\""), "a control character in a string"},
-        {STR_INIT("\"\\x\""), "an escape that is none"},
-        {STR_INIT("\"\\0\""), "an escape that is none"},
-        {STR_INIT("\"\\u12\""), "an escape that is none"},
-        {STR_INIT("\"\\u123g\""), "an escape that is none"},
-        {STR_INIT("\"\\U0041\""), "an escape that is none"},
+        {STR_INIT("\"\\x\""), "an invalid escape"},
+        {STR_INIT("\"\\0\""), "an invalid escape"},
+        {STR_INIT("\"\\u12\""), "an invalid escape"},
+        {STR_INIT("\"\\u123g\""), "an invalid escape"},
+        {STR_INIT("\"\\U0041\""), "an invalid escape"},
         {STR_INIT("\"\\ud800\""), "an escape of half a surrogate pair"},
         {STR_INIT("\"\\ud800\\n\""), "an escape of half a surrogate pair"},
         {STR_INIT("\"\\ud800\\ud800\""), "an escape of half a surrogate pair"},
+        {STR_INIT("\"\\udc00\\udc00\""), "an escape of half a surrogate pair"},
         {STR_INIT("\"\\udc00\\ud800\""), "an escape of half a surrogate pair"},
         {STR_INIT("\"\xff\""), "a string that is not UTF-8"},
         {STR_INIT("\"\xC0\x80\""), "a string that is not UTF-8"},
@@ -235,6 +239,7 @@ static void the_complaint_says_where(void **state)
 {
     (void)state;
     cleanup_with(arena_free_at) struct arena *arena = new_arena();
+
     struct json_cursor cursor = json_cursor(STR("[1, x]"), arena);
     struct json_value  value;
 
@@ -248,6 +253,7 @@ static void sixty_four_levels_are_as_many_as_there_may_be(void **state)
 {
     (void)state;
     cleanup_with(arena_free_at) struct arena *arena = new_arena();
+
     char document[2 * (JSON_MAX_DEPTH + 1)];
 
     memset(document, '[', JSON_MAX_DEPTH);
@@ -274,6 +280,7 @@ static void what_is_skipped_is_checked_and_takes_no_memory(void **state)
 {
     (void)state;
     cleanup_with(arena_free_at) struct arena *arena = new_arena();
+
     struct json_cursor cursor =
         json_cursor(STR("[{\"\\n\":[\"\\t\",{\"x\":1}],\"y\":{}},2]"), arena);
     struct json_value value;
@@ -296,6 +303,7 @@ static void the_callers_refusal_ends_it_like_any_error(void **state)
 {
     (void)state;
     cleanup_with(arena_free_at) struct arena *arena = new_arena();
+
     struct json_cursor cursor = json_cursor(STR("[1,2,3"), arena);
     struct json_value  value;
 
@@ -312,6 +320,7 @@ static void text_that_does_not_fit_the_arena_is_no_fault_of_the_document(void **
 {
     (void)state;
     cleanup_with(arena_free_at) struct arena *arena = arena_new(8);
+
     struct json_cursor cursor = json_cursor(STR("\"more than fits\\n\""), arena);
     struct json_value  value;
 
@@ -423,6 +432,7 @@ static void doubles_are_rounded_as_strtod_rounds_them(void **state)
         "1e-22",
         "1e-23",
         "9007199254740993",
+        "9007199254740993e-22",
         "9007199254740992.99999999999999999999999",
         "1.7976931348623157e308",
         "2.2250738585072011e-308",
@@ -436,7 +446,7 @@ static void doubles_are_rounded_as_strtod_rounds_them(void **state)
     for (size_t i = 0; i < ARRAY_LENGTH(numbers); i++) {
         double value = 42, expected = strtod(numbers[i], NULL);
         int    error = json_to_double(str_from(numbers[i]), &value);
-        if (error != 0 || memcmp(&value, &expected, sizeof(value)) != 0)
+        if (error != 0 || value != expected || signbit(value) != signbit(expected))
             fail_msg("%s: %d, %.17g", numbers[i], error, value);
     }
 }

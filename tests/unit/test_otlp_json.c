@@ -381,7 +381,8 @@ static void a_small_arena_is_no_fault_of_the_sender(void **state)
 {
     (void)state;
     cleanup_with(arena_free_at) struct arena *small = arena_new(64);
-    struct str                                request, reason;
+
+    struct str request, reason;
 
     assert_int_equal(otlp_json_read(every_field, NO_LIMIT, small, &request, &reason), -ENOMEM);
     assert_int_equal(otlp_json_read(STR("{\"a long name with \\n in it, longer than what is "

@@ -324,7 +324,7 @@ static void a_span_that_is_no_message_is_a_bad_one(void **state)
 
     assert_int_equal(result.n_spans, 0);
     assert_int_equal(result.n_bad, 2);
-    expect_str(result.reason, STR("span 0: it: of another wire type"));
+    expect_str(result.reason, STR("span 0: of another wire type"));
 }
 
 /* Fields of the list have no length of their own: where one ends another could begin. */
@@ -352,7 +352,7 @@ static void a_span_may_be_cut_at_any_byte(void **state)
     (void)state;
     build_full_span();
     struct wire_cursor cursor = wire_cursor(wire_built(&list));
-    struct wire_field  whole;
+    struct wire_field  whole = {0};
     assert_true(wire_next(&cursor, &whole));
 
     for (size_t len = 0; len < whole.bytes.len; len++) {
