@@ -5,7 +5,7 @@ import re
 from harness import http, rpc
 from harness.build import ROOT
 from harness.case import ProgramTest
-from harness.programs import Hop, refusal, run_server
+from harness.programs import Hop, refusal, run_collector, run_server
 from harness.upstreams import RefusingUpstream
 
 BAD = {
@@ -86,11 +86,14 @@ class Answers(ProgramTest):
                 self.assertIn("--" + name.lower().replace("_", "-"), answers)
 
     def test_the_readme_has_every_setting_and_its_default(self):
-        _, answers, _ = run_server("--help")
-        told = dict(re.findall(r"^  ([A-Z_]+) +--[a-z-]+ *(\S*)$", answers, re.MULTILINE))
-        readme = (ROOT / "README.md").read_text()
-        written = dict(re.findall(r"^\| `([A-Z_]+)` \| (?:`(\S*)`)? ?\|", readme, re.MULTILINE))
-        self.assertEqual(written, told)
+        readme = (ROOT / "README.md").read_text(encoding="utf-8")
+        for title, run in (("of a hop", run_server), ("of the collector", run_collector)):
+            with self.subTest(title):
+                _, answers, _ = run("--help")
+                told = dict(re.findall(r"^  ([A-Z_]+) +--[a-z-]+ *(\S*)$", answers, re.MULTILINE))
+                table = re.split(r"^#+ ", readme.partition(f"# Settings {title}\n")[2], 1, re.MULTILINE)
+                rows = re.findall(r"^\| `([A-Z_]+)` \| (?:`(\S*)`)? ?\|", table[0], re.MULTILINE)
+                self.assertEqual(dict(rows), told)
 
     def test_version_is_told_on_standard_output(self):
         status, answers, said = run_server("--version")

@@ -233,11 +233,10 @@ class CollectorProgram(Program):
         return int(peak.split()[1]) * 1024
 
 
-def run_server(*flags, **settings):
-    """Runs tracehop-server to its end: the exit status, standard output, standard error."""
+def _run(name, flags, settings):
     ended = subprocess.run(
-        [build.program("tracehop-server"), *flags],
-        env={**build.sanitizer_options(), **Hop.DEFAULTS, **settings},
+        [build.program(name), *flags],
+        env={**build.sanitizer_options(), **settings},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=False,
@@ -245,6 +244,16 @@ def run_server(*flags, **settings):
         timeout=_STOP_PATIENCE_S,
     )
     return ended.returncode, ended.stdout, ended.stderr
+
+
+def run_server(*flags, **settings):
+    """Runs tracehop-server to its end: the exit status, standard output, standard error."""
+    return _run("tracehop-server", flags, {**Hop.DEFAULTS, **settings})
+
+
+def run_collector(*flags, **settings):
+    """The same for tracehop-collector."""
+    return _run("tracehop-collector", flags, {**CollectorProgram.DEFAULTS, **settings})
 
 
 def refusal(*flags, **settings):
