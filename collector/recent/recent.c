@@ -170,11 +170,8 @@ void recent_offer(struct recent *recent, struct str request, uint32_t n_spans)
     if (n_spans == 0)
         return;
 
-    int r = request_queue_offer(recent->queue, request);
-    if (r == -EAGAIN)
+    if (request_queue_offer(recent->queue, request) == -EAGAIN)
         metrics_add(recent->skipped[SKIP_QUEUE_FULL], n_spans);
-    else if (r == -ENOMEM)
-        metrics_add(recent->skipped[SKIP_NO_MEMORY], n_spans);
 }
 
 void recent_settle(struct recent *recent)

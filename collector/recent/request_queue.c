@@ -8,90 +8,54 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-struct entry {
-    struct entry *next;
-    size_t        len;
-    char          bytes[];
+/*
+ * A ring of records: a head, the bytes, and padding. Positions only grow. A record lies in one
+ * piece; where none fits before the end of the ring, a head says to go on at its start.
+ *
+ * An empty ring begins again at its start, so that a queue that is seldom long touches
+ * only the first pages of its memory.
+ */
+struct head {
+    uint64_t len;
 };
 
-/* Many push; who takes, takes everything, so no entry can come back unnoticed (ABA). */
-struct stack {
-    _Atomic(struct entry *) top;
-};
+static const uint64_t go_on_at_start = UINT64_MAX;
 
 struct request_queue {
-    size_t         max_bytes;
-    _Atomic size_t used_bytes; /* of entries that are copied, wait, or are being filed */
-    _Atomic bool   is_closed;
-    struct stack   waiting;
-    sem_t          filled; /* posted once for each time that `waiting` is empty no more */
+    char  *ring;
+    size_t size; /* a multiple of a head */
 
-    /*
-     * What is done with goes back to those who offer, to be freed: free() takes a lock of
-     * the thread that allocated.
-     */
-    struct stack spent;
+    _Atomic uint64_t offered; /* up to here are records */
+    _Atomic uint64_t done;    /* up to here they may be overwritten */
+    uint64_t         start;   /* the position at the start of the ring; changes when it is empty */
+    _Atomic bool     is_closed;
+    sem_t            filled; /* posted when the ring is empty no more */
+    pthread_mutex_t  offer_lock;
 
-    /* The taker's own. */
-    struct entry *batch; /* the oldest first; the head is what was taken */
+    uint64_t taken_end; /* the taker's own: where the record ends that it has, or 0 */
 
-    _Atomic uint64_t n_offered;
-    pthread_mutex_t  lock;
-    pthread_cond_t   settled;
-    struct {
-        uint64_t n_done;
-    } locked;
+    pthread_mutex_t settle_lock;
+    pthread_cond_t  settled; /* `done` has changed, or `is_closed` */
 };
 
-/* Returns whether it was empty. */
-static bool push(struct stack *stack, struct entry *entry)
+static size_t rounded(size_t n_bytes)
 {
-    struct entry *top = atomic_load(&stack->top);
-
-    do
-        entry->next = top;
-    while (!atomic_compare_exchange_weak(&stack->top, &top, entry));
-    return top == NULL;
-}
-
-static struct entry *take_all(struct stack *stack)
-{
-    return atomic_exchange(&stack->top, NULL);
-}
-
-static struct entry *reversed(struct entry *entry)
-{
-    struct entry *before = NULL;
-
-    while (entry) {
-        struct entry *next = entry->next;
-        entry->next = before;
-        before = entry;
-        entry = next;
-    }
-    return before;
-}
-
-static void free_all(struct entry *entry)
-{
-    while (entry) {
-        struct entry *next = entry->next;
-        free(entry);
-        entry = next;
-    }
+    return (n_bytes + sizeof(struct head) - 1) / sizeof(struct head) * sizeof(struct head);
 }
 
 struct request_queue *request_queue_new(size_t max_bytes)
 {
-    struct request_queue *queue = calloc(1, sizeof(*queue));
+    cleanup_with(request_queue_free_at) struct request_queue *queue = calloc(1, sizeof(*queue));
     if (!queue)
         return NULL;
 
-    queue->max_bytes = max_bytes;
     sem_init(&queue->filled, 0, 0);
-    pthread_mutex_init(&queue->lock, NULL);
+    pthread_mutex_init(&queue->offer_lock, NULL);
+    pthread_mutex_init(&queue->settle_lock, NULL);
     pthread_cond_init(&queue->settled, NULL);
-    return queue;
+    queue->size = rounded(max_bytes);
+    queue->ring = malloc(queue->size);
+    return queue->ring ? take(queue) : NULL;
 }
 
 void request_queue_free(struct request_queue *queue)
@@ -99,41 +63,57 @@ void request_queue_free(struct request_queue *queue)
     if (!queue)
         return;
 
-    free_all(take_all(&queue->waiting));
-    free_all(take_all(&queue->spent));
-    free_all(queue->batch);
+    free(queue->ring);
     pthread_cond_destroy(&queue->settled);
-    pthread_mutex_destroy(&queue->lock);
+    pthread_mutex_destroy(&queue->settle_lock);
+    pthread_mutex_destroy(&queue->offer_lock);
     sem_destroy(&queue->filled);
     free(queue);
 }
 
-static size_t entry_bytes(struct str request)
+static size_t place_of(const struct request_queue *queue, uint64_t position)
 {
-    return sizeof(struct entry) + request.len;
+    return (size_t)((position - queue->start) % queue->size);
 }
 
-static bool reserve(struct request_queue *queue, size_t n_bytes)
+static struct head *head_at(const struct request_queue *queue, uint64_t position)
 {
-    size_t used = atomic_load(&queue->used_bytes);
-
-    do {
-        if (n_bytes > queue->max_bytes - used)
-            return false;
-    } while (!atomic_compare_exchange_weak(&queue->used_bytes, &used, used + n_bytes));
-    return true;
+    return (struct head *)(void *)(queue->ring + place_of(queue, position));
 }
 
-static struct entry *copy_of(struct str request)
+static void write_record(struct request_queue *queue, uint64_t position, struct str request)
 {
-    struct entry *entry = malloc(entry_bytes(request));
-    if (!entry)
-        return NULL;
+    struct head *head = head_at(queue, position);
 
-    entry->len = request.len;
+    head->len = request.len;
     if (request.len > 0)
-        memcpy(entry->bytes, request.at, request.len);
-    return entry;
+        memcpy(head + 1, request.at, request.len);
+}
+
+/* Under the lock of those who offer. */
+static int offer_locked(struct request_queue *queue, struct str request)
+{
+    uint64_t at = atomic_load(&queue->offered);
+    uint64_t done = atomic_load(&queue->done);
+    bool     is_empty = at == done;
+    if (request.len > queue->size - sizeof(struct head))
+        return -EAGAIN;
+
+    if (is_empty)
+        queue->start = at;
+    size_t n_bytes = sizeof(struct head) + rounded(request.len);
+    size_t until_end = queue->size - place_of(queue, at);
+    size_t skipped = n_bytes > until_end ? until_end : 0;
+    if (skipped + n_bytes > queue->size - (at - done))
+        return -EAGAIN;
+
+    if (skipped > 0)
+        head_at(queue, at)->len = go_on_at_start;
+    write_record(queue, at + skipped, request);
+    atomic_store(&queue->offered, at + skipped + n_bytes);
+    if (is_empty)
+        sem_post(&queue->filled);
+    return 0;
 }
 
 int request_queue_offer(struct request_queue *queue, struct str request)
@@ -141,60 +121,48 @@ int request_queue_offer(struct request_queue *queue, struct str request)
     if (atomic_load(&queue->is_closed))
         return -ESHUTDOWN;
 
-    free_all(take_all(&queue->spent));
-    if (!reserve(queue, entry_bytes(request)))
-        return -EAGAIN;
-
-    struct entry *entry = copy_of(request);
-    if (!entry) {
-        (void)atomic_fetch_sub(&queue->used_bytes, entry_bytes(request));
-        return -ENOMEM;
-    }
-    (void)atomic_fetch_add(&queue->n_offered, 1);
-    if (push(&queue->waiting, entry))
-        sem_post(&queue->filled);
-    return 0;
+    pthread_mutex_lock(&queue->offer_lock);
+    int r = offer_locked(queue, request);
+    pthread_mutex_unlock(&queue->offer_lock);
+    return r;
 }
 
-/* Once per post, so there is always something to take; close posts for nothing. */
-static void take_batch(struct request_queue *queue)
+/* The ring may have been emptied and filled several times since the last wait: one post is enough.
+ */
+static void wait_for_post(struct request_queue *queue)
 {
     while (sem_wait(&queue->filled) < 0 && errno == EINTR)
         ;
-    queue->batch = reversed(take_all(&queue->waiting));
+    while (sem_trywait(&queue->filled) == 0)
+        ;
 }
 
 bool request_queue_take(struct request_queue *queue, struct str *ret_request)
 {
-    if (!queue->batch && !atomic_load(&queue->is_closed))
-        take_batch(queue);
+    assert(queue->taken_end == 0);
+
+    uint64_t at = atomic_load(&queue->done);
+    while (atomic_load(&queue->offered) == at && !atomic_load(&queue->is_closed))
+        wait_for_post(queue);
     if (atomic_load(&queue->is_closed))
         return false;
 
-    *ret_request = (struct str){queue->batch->bytes, queue->batch->len};
+    if (head_at(queue, at)->len == go_on_at_start)
+        at += queue->size - place_of(queue, at);
+    const struct head *head = head_at(queue, at);
+    queue->taken_end = at + sizeof(*head) + rounded((size_t)head->len);
+    *ret_request = (struct str){(const char *)(head + 1), (size_t)head->len};
     return true;
-}
-
-/* When nothing more waits, nobody may come to free what is spent. */
-static void free_spent_when_idle(struct request_queue *queue)
-{
-    if (!queue->batch && !atomic_load(&queue->waiting.top))
-        free_all(take_all(&queue->spent));
 }
 
 void request_queue_done(struct request_queue *queue)
 {
-    struct entry *entry = queue->batch;
+    atomic_store(&queue->done, queue->taken_end);
+    queue->taken_end = 0;
 
-    queue->batch = entry->next;
-    (void)atomic_fetch_sub(&queue->used_bytes, entry_bytes((struct str){entry->bytes, entry->len}));
-    (void)push(&queue->spent, entry);
-    free_spent_when_idle(queue);
-
-    pthread_mutex_lock(&queue->lock);
-    queue->locked.n_done++;
+    pthread_mutex_lock(&queue->settle_lock);
     pthread_cond_broadcast(&queue->settled);
-    pthread_mutex_unlock(&queue->lock);
+    pthread_mutex_unlock(&queue->settle_lock);
 }
 
 void request_queue_close(struct request_queue *queue)
@@ -202,17 +170,17 @@ void request_queue_close(struct request_queue *queue)
     atomic_store(&queue->is_closed, true);
     sem_post(&queue->filled);
 
-    pthread_mutex_lock(&queue->lock);
+    pthread_mutex_lock(&queue->settle_lock);
     pthread_cond_broadcast(&queue->settled);
-    pthread_mutex_unlock(&queue->lock);
+    pthread_mutex_unlock(&queue->settle_lock);
 }
 
 void request_queue_settle(struct request_queue *queue)
 {
-    uint64_t n_offered = atomic_load(&queue->n_offered);
+    uint64_t offered = atomic_load(&queue->offered);
 
-    pthread_mutex_lock(&queue->lock);
-    while (queue->locked.n_done < n_offered && !atomic_load(&queue->is_closed))
-        pthread_cond_wait(&queue->settled, &queue->lock);
-    pthread_mutex_unlock(&queue->lock);
+    pthread_mutex_lock(&queue->settle_lock);
+    while (atomic_load(&queue->done) < offered && !atomic_load(&queue->is_closed))
+        pthread_cond_wait(&queue->settled, &queue->settle_lock);
+    pthread_mutex_unlock(&queue->settle_lock);
 }

@@ -16,12 +16,12 @@
 
 struct request_queue;
 
-/* Takes memory for what waits in it only. NULL when memory is short. */
+/* Holds about `max_bytes`, and touches no more of them than it needs. NULL when memory is short. */
 struct request_queue *request_queue_new(size_t max_bytes);
 void                  request_queue_free(struct request_queue *queue);
 DEFINE_CLEANUP(struct request_queue *, request_queue_free)
 
-/* Copies the request in. 0; -EAGAIN: full; -ENOMEM; -ESHUTDOWN. */
+/* Copies the request in. 0; -EAGAIN: full; -ESHUTDOWN. */
 int request_queue_offer(struct request_queue *queue, struct str request);
 
 /*

@@ -444,6 +444,67 @@ static void the_queue_keeps_the_order(void **state)
     }
 }
 
+static struct str text_of(char letter, size_t length)
+{
+    char *text = arena_alloc(samples, length);
+    assert_non_null(text);
+    memset(text, letter, length);
+    return (struct str){text, length};
+}
+
+/* Requests of many lengths go round the ring many times, with up to three in it. */
+static void requests_stay_whole_all_around_the_ring(void **state)
+{
+    (void)state;
+    cleanup_with(request_queue_free_at) struct request_queue *queue = request_queue_new(KiB);
+    struct str                                                taken;
+    unsigned                                                  n_taken = 0;
+
+    for (unsigned i = 0; i < 1000; i++) {
+        struct str request = text_of((char)('a' + i % 26), i * 37 % 300);
+        while (i - n_taken == 3 || request_queue_offer(queue, request) < 0) {
+            assert_true(request_queue_take(queue, &taken));
+            expect_str(taken, text_of((char)('a' + n_taken % 26), n_taken * 37 % 300));
+            request_queue_done(queue);
+            n_taken++;
+        }
+    }
+    assert_true(n_taken >= 997);
+}
+
+static void an_empty_queue_takes_all_that_it_can_hold(void **state)
+{
+    (void)state;
+    cleanup_with(request_queue_free_at) struct request_queue *queue = request_queue_new(KiB);
+    struct str                                                taken;
+
+    assert_int_equal(request_queue_offer(queue, text_of('x', KiB - 7)), -EAGAIN);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(request_queue_offer(queue, text_of('x', 100)), 0);
+        assert_true(request_queue_take(queue, &taken));
+        request_queue_done(queue);
+        assert_int_equal(request_queue_offer(queue, text_of('y', KiB - 8)), 0);
+        assert_int_equal(request_queue_offer(queue, STR("")), -EAGAIN);
+        assert_true(request_queue_take(queue, &taken));
+        expect_str(taken, text_of('y', KiB - 8));
+        request_queue_done(queue);
+    }
+}
+
+static void what_is_being_read_is_not_overwritten(void **state)
+{
+    (void)state;
+    cleanup_with(request_queue_free_at) struct request_queue *queue = request_queue_new(KiB);
+    struct str                                                taken;
+
+    assert_int_equal(request_queue_offer(queue, text_of('x', 600)), 0);
+    assert_true(request_queue_take(queue, &taken));
+    assert_int_equal(request_queue_offer(queue, text_of('y', 600)), -EAGAIN);
+    expect_str(taken, text_of('x', 600));
+    request_queue_done(queue);
+    assert_int_equal(request_queue_offer(queue, text_of('y', 600)), 0);
+}
+
 static void a_closed_queue_takes_and_gives_nothing(void **state)
 {
     (void)state;
@@ -601,6 +662,9 @@ int main(void)
         sampled(the_queue_has_room_again_when_it_is_emptied),
         running(what_is_not_a_request_does_no_harm),
         cmocka_unit_test(the_queue_keeps_the_order),
+        sampled(requests_stay_whole_all_around_the_ring),
+        sampled(an_empty_queue_takes_all_that_it_can_hold),
+        sampled(what_is_being_read_is_not_overwritten),
         cmocka_unit_test(a_closed_queue_takes_and_gives_nothing),
         sampled(many_may_offer_while_others_read),
         running(its_thread_steps_back_and_no_other),
