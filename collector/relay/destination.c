@@ -257,6 +257,11 @@ static void call_ended(struct otlp_call *call)
     destination->options.ended(parcel, destination->options.context);
 }
 
+static void release_memory(void *batch)
+{
+    batch_unref(batch);
+}
+
 static void start_call(struct rpc_task *task)
 {
     struct parcel      *parcel = container_of(task, struct parcel, start_task);
@@ -283,6 +288,8 @@ static void send(struct destination *destination, struct parcel *parcel, int64_t
     parcel->started_ns = now_ns;
     parcel->start_task.run = start_call;
     parcel->call.done = call_ended;
+    parcel->call.release = release_memory;
+    parcel->call.owner = batch_ref(parcel_memory(parcel));
     rpc_worker_post(destination->options.relay->worker, &parcel->start_task);
 }
 

@@ -114,7 +114,7 @@ void parcel_offer(struct parcel *parcel)
     parcel->n_spans = parcel->range.open_spans;
 }
 
-static int begin_pieces(struct parcel *parcel, struct batch_pool *pool)
+static int begin_pieces(struct parcel *parcel)
 {
     if (parcel->pieces)
         return 0;
@@ -123,11 +123,6 @@ static int begin_pieces(struct parcel *parcel, struct batch_pool *pool)
     if (!pieces)
         return -ENOMEM;
 
-    pieces->buffer = batch_new(pool);
-    if (!pieces->buffer) {
-        free(pieces);
-        return -ENOMEM;
-    }
     pieces->split = otlp_split(records_view(parcel));
     parcel->pieces = pieces;
     return 0;
@@ -146,11 +141,28 @@ static void withdraw_piece(struct pieces *pieces)
     pieces->has_piece = false;
 }
 
-static int make_piece(struct parcel *parcel, struct journal *journal, size_t max_bytes)
+/* Each piece has a buffer of its own: gRPC may still look at the one before. */
+static int renew_buffer(struct pieces *pieces, struct batch_pool *pool)
+{
+    struct batch *buffer = batch_new(pool);
+    if (!buffer)
+        return -ENOMEM;
+
+    if (pieces->buffer)
+        batch_unref(pieces->buffer);
+    pieces->buffer = buffer;
+    return 0;
+}
+
+static int make_piece(struct parcel *parcel, struct batch_pool *pool, struct journal *journal,
+                      size_t max_bytes)
 {
     struct pieces *pieces = parcel->pieces;
 
-    int r = batch_recall(parcel->batch, journal, parcel->range.start);
+    int r = renew_buffer(pieces, pool);
+    if (r < 0)
+        return r;
+    r = batch_recall(parcel->batch, journal, parcel->range.start);
     if (r < 0)
         return r;
 
@@ -166,7 +178,7 @@ int parcel_next_piece(struct parcel *parcel, struct batch_pool *pool, struct jou
 {
     assert(parcel->n_records == 1);
 
-    int r = begin_pieces(parcel, pool);
+    int r = begin_pieces(parcel);
     if (r < 0)
         return r;
 
@@ -174,7 +186,7 @@ int parcel_next_piece(struct parcel *parcel, struct batch_pool *pool, struct jou
     if (pieces->has_piece && pieces->piece.request.len > max_bytes)
         withdraw_piece(pieces);
     if (!pieces->has_piece) {
-        r = make_piece(parcel, journal, max_bytes);
+        r = make_piece(parcel, pool, journal, max_bytes);
         if (r != 0)
             return r;
     }
@@ -185,6 +197,11 @@ int parcel_next_piece(struct parcel *parcel, struct batch_pool *pool, struct jou
 void parcel_piece_done(struct parcel *parcel)
 {
     parcel->pieces->has_piece = false;
+}
+
+struct batch *parcel_memory(const struct parcel *parcel)
+{
+    return parcel->pieces ? parcel->pieces->buffer : parcel->batch;
 }
 
 void parcel_put_by(struct parcel *parcel)

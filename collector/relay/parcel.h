@@ -74,5 +74,8 @@ int parcel_next_piece(struct parcel *parcel, struct batch_pool *pool, struct jou
 /* The piece at hand is settled, the next one is next. */
 void parcel_piece_done(struct parcel *parcel);
 
+/* What `request` points into: to be kept while anybody looks at that. */
+struct batch *parcel_memory(const struct parcel *parcel);
+
 /* Its destination does not answer: another's may need the memory of what is very large. */
 void parcel_put_by(struct parcel *parcel);

@@ -251,7 +251,9 @@ struct rpc_outbound *rpc_start(struct rpc_peer *peer, const struct rpc_request *
     grpc_metadata_array_init(&outbound->headers);
     grpc_metadata_array_init(&outbound->trailers);
     outbound->sent = rpc_metadata_write(request->metadata, (struct str){0}, request->arena);
-    outbound->message = rpc_buffer_copy(request->message);
+    outbound->message = request->release ? rpc_buffer_lend(request->message, request->release,
+                                                           request->message_owner)
+                                         : rpc_buffer_copy(request->message);
     if (request->parent)
         rpc_call_watch(request->parent);
     outbound->call = grpc_channel_create_registered_call(

@@ -62,7 +62,9 @@ struct rpc_request {
                  *parent; /* the call that this one serves: hands down its cancellation; or NULL */
     struct arena *arena;  /* where the outcome lives */
     int64_t       deadline_ns;
-    struct str    message; /* borrowed until rpc_start returns */
+    struct str    message;                /* borrowed until rpc_start returns, or else: */
+    void (*release)(void *message_owner); /* until this runs, once, on any thread; or NULL */
+    void *message_owner;
     const struct metadata
                 *metadata; /* borrowed until rpc_start returns; illegal fields are left out */
     rpc_done_fn *done;     /* runs once, on `worker`, never inside rpc_start */

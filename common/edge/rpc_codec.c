@@ -53,6 +53,16 @@ grpc_byte_buffer *rpc_buffer_copy(struct str message)
     return buffer;
 }
 
+grpc_byte_buffer *rpc_buffer_lend(struct str message, void (*release)(void *owner), void *owner)
+{
+    grpc_slice slice =
+        grpc_slice_new_with_user_data((void *)message.at, message.len, release, owner);
+    grpc_byte_buffer *buffer = grpc_raw_byte_buffer_create(&slice, 1);
+
+    grpc_slice_unref(slice);
+    return buffer;
+}
+
 grpc_arg rpc_integer_arg(const char *key, int value)
 {
     return (grpc_arg){.type = GRPC_ARG_INTEGER, .key = (char *)key, .value.integer = value};

@@ -28,6 +28,9 @@ bool rpc_buffer_is_gzip(const grpc_byte_buffer *buffer);
 
 grpc_byte_buffer *rpc_buffer_copy(struct str message);
 
+/* Without a copy: `release` runs once the bytes are not needed any more, on any thread. */
+grpc_byte_buffer *rpc_buffer_lend(struct str message, void (*release)(void *owner), void *owner);
+
 /* A channel argument; `key` outlives the call that takes it. */
 grpc_arg rpc_integer_arg(const char *key, int value);
 

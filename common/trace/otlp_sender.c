@@ -86,6 +86,12 @@ void otlp_sender_free(struct otlp_sender *sender)
     free(sender);
 }
 
+static void release(struct otlp_call *call)
+{
+    if (call->release)
+        call->release(call->owner);
+}
+
 static void run_done(struct rpc_task *task)
 {
     struct otlp_call *call = container_of(task, struct otlp_call, task);
@@ -121,11 +127,14 @@ static void send_grpc(struct otlp_sender *sender, struct otlp_call *call, struct
                                                                        .arena = call->arena,
                                                                        .deadline_ns = deadline_ns,
                                                                        .message = request,
+                                                                       .release = call->release,
+                                                                       .message_owner = call->owner,
                                                                        .metadata = &grpc_headers,
                                                                        .done = grpc_done,
                                                                        .context = call});
     if (!call->outbound) {
         arena_free(take(call->arena));
+        release(call);
         end_soon(call, (struct otlp_verdict){.answer = OTLP_LATER});
     }
 }
@@ -138,6 +147,7 @@ static void http_done(const struct http_outcome *outcome, void *context)
                                       .code = outcome->code,
                                       .retry_after = outcome->retry_after,
                                       .body = outcome->body};
+    release(context);
     end_soon(context, otlp_judge_http(&answer, clock_realtime_ns()));
 }
 
@@ -158,7 +168,8 @@ static void send_http(struct otlp_sender *sender, struct otlp_call *call, struct
 void otlp_send(struct otlp_sender *sender, struct otlp_call *call, struct str request,
                int64_t deadline_ns)
 {
-    *call = (struct otlp_call){.done = call->done, .sender = sender};
+    *call = (struct otlp_call){
+        .done = call->done, .release = call->release, .owner = call->owner, .sender = sender};
     if (sender->peer)
         send_grpc(sender, call, request, deadline_ns);
     else

@@ -30,6 +30,14 @@ DEFINE_CLEANUP(struct otlp_sender *, otlp_sender_free)
 /* Embed it; it is the caller's again when `done` begins. */
 struct otlp_call {
     void (*done)(struct otlp_call *call);
+
+    /*
+     * NULL, or what runs once nobody looks at the request's bytes any more: before `done` or after
+     * it, on any thread. gRPC then sends them from where they are.
+     */
+    void (*release)(void *owner);
+    void *owner;
+
     struct otlp_verdict verdict; /* for `done` */
 
     /* The sender's, until then. */
@@ -42,7 +50,7 @@ struct otlp_call {
 
 /*
  * Starts a try. `request` stays in place until `done`, which runs once, on the worker,
- * never inside this.
+ * never inside this; with `release`, until that.
  */
 void otlp_send(struct otlp_sender *sender, struct otlp_call *call, struct str request,
                int64_t deadline_ns);
