@@ -77,76 +77,35 @@ static void put_number(struct wire_builder *fields, struct str key, uint32_t typ
     wire_build_close(fields, attribute);
 }
 
-static bool keep_status_code(struct zipkin_tags *tags, struct str value)
+static void put_text(struct wire_builder *builder, uint32_t field, struct str text)
 {
-    if (str_equal(value, STR("OK")))
-        tags->status_code = STATUS_OK;
-    else if (str_equal(value, STR("ERROR")))
-        tags->status_code = STATUS_ERROR;
-    else
-        return false;
-    return true;
+    if (!str_is_empty(text))
+        wire_build_bytes(builder, field, text);
 }
 
-static bool keep_status_description(struct zipkin_tags *tags, struct str value)
-{
-    tags->status_description = value;
-    return true;
-}
-
-/* Zipkin takes any span that has the tag for failed; some senders say "false" nonetheless. */
-static bool keep_error(struct zipkin_tags *tags, struct str value)
-{
-    tags->error = str_equal(value, STR("false")) ? (struct str){0} : value;
-    return true;
-}
-
-static bool keep_trace_state(struct zipkin_tags *tags, struct str value)
-{
-    tags->trace_state = value;
-    return true;
-}
-
-static bool keep_scope_name(struct zipkin_tags *tags, struct str value)
-{
-    tags->scope_name = value;
-    return true;
-}
-
-static bool keep_scope_version(struct zipkin_tags *tags, struct str value)
-{
-    tags->scope_version = value;
-    return true;
-}
-
-static bool keep_kind(struct zipkin_tags *tags, struct str value)
-{
-    tags->kind = value;
-    return true;
-}
-
-/* Tags that are members of a span in OTLP, unless their value is one that says nothing. */
+/* Tags that are members of a span in OTLP, and where they are kept until the span ends. */
 static const struct {
     struct str key;
-    bool (*keep)(struct zipkin_tags *tags, struct str value);
+    size_t     offset;
 } special_tags[] = {
-    {STR_INIT("otel.status_code"), keep_status_code},
-    {STR_INIT("otel.status_description"), keep_status_description},
-    {STR_INIT("error"), keep_error},
-    {STR_INIT("w3c.tracestate"), keep_trace_state},
-    {STR_INIT("otel.scope.name"), keep_scope_name},
-    {STR_INIT("otel.scope.version"), keep_scope_version},
-    {STR_INIT("otel.library.name"), keep_scope_name},
-    {STR_INIT("otel.library.version"), keep_scope_version},
-    {STR_INIT("span.kind"), keep_kind},
+    {STR_INIT("otel.status_code"), offsetof(struct zipkin_tags, status_code)},
+    {STR_INIT("otel.status_description"), offsetof(struct zipkin_tags, status_description)},
+    {STR_INIT("error"), offsetof(struct zipkin_tags, error)},
+    {STR_INIT("w3c.tracestate"), offsetof(struct zipkin_tags, trace_state)},
+    {STR_INIT("otel.scope.name"), offsetof(struct zipkin_tags, scope_name)},
+    {STR_INIT("otel.scope.version"), offsetof(struct zipkin_tags, scope_version)},
+    {STR_INIT("otel.library.name"), offsetof(struct zipkin_tags, scope_name)},
+    {STR_INIT("otel.library.version"), offsetof(struct zipkin_tags, scope_version)},
+    {STR_INIT("span.kind"), offsetof(struct zipkin_tags, kind)},
 };
 
-static bool is_special(struct zipkin_tags *tags, struct str key, struct str value)
+/* NULL: it is an attribute. */
+static struct str *special_tag(struct zipkin_tags *tags, struct str key)
 {
     for (size_t i = 0; i < ARRAY_LENGTH(special_tags); i++)
         if (str_equal(special_tags[i].key, key))
-            return special_tags[i].keep(tags, value);
-    return false;
+            return (void *)((char *)tags + special_tags[i].offset);
+    return NULL;
 }
 
 static unsigned endpoint_bit(struct str key)
@@ -159,8 +118,11 @@ static unsigned endpoint_bit(struct str key)
 
 void zipkin_spans_tag(struct zipkin_spans *spans, struct str key, struct str value)
 {
-    if (is_special(&spans->tags, key, value))
+    struct str *special = special_tag(&spans->tags, key);
+    if (special) {
+        *special = value;
         return;
+    }
 
     spans->tags.seen |= endpoint_bit(key);
     put_string(&spans->fields, SPAN_ATTRIBUTES, key, value);
@@ -208,11 +170,15 @@ static void put_id(struct wire_builder *fields, uint32_t field, const uint8_t *i
 }
 
 /* Some tracers make a root its own parent. */
+static bool has_parent(const struct zipkin_span *span)
+{
+    return !is_zero(span->parent_id, sizeof(span->parent_id)) &&
+           memcmp(span->parent_id, span->id, sizeof(span->id)) != 0;
+}
+
 static void put_ids(struct zipkin_spans *spans)
 {
     const struct zipkin_span *span = &spans->span;
-    bool                      has_parent = !is_zero(span->parent_id, sizeof(span->parent_id)) &&
-                      memcmp(span->parent_id, span->id, sizeof(span->id)) != 0;
 
     if (is_zero(span->trace_id, sizeof(span->trace_id)))
         zipkin_spans_refuse(spans, "traceId", "none, or all zero");
@@ -221,12 +187,11 @@ static void put_ids(struct zipkin_spans *spans)
 
     put_id(&spans->fields, SPAN_TRACE_ID, span->trace_id, sizeof(span->trace_id));
     put_id(&spans->fields, SPAN_SPAN_ID, span->id, sizeof(span->id));
-    if (has_parent)
+    if (has_parent(span))
         put_id(&spans->fields, SPAN_PARENT_SPAN_ID, span->parent_id, sizeof(span->parent_id));
 }
 
-/* By the tag that OpenTracing has for it, which tells what Zipkin has no kind for; 0: it does not.
- */
+/* OpenTracing's tag tells what Zipkin has no kind for. 0: it does not. */
 static unsigned kind_by_tag(struct str value)
 {
     static const struct str names[] = {
@@ -311,23 +276,38 @@ static void put_endpoints(struct zipkin_spans *spans)
     put_endpoint(spans, &spans->span.remote, peer_address, peer_port);
 }
 
+/* Zipkin takes any span with the tag for failed; some senders say "false" nonetheless. */
+static bool has_failed(const struct zipkin_tags *tags)
+{
+    return tags->error.at && !str_equal(tags->error, STR("false"));
+}
+
+static unsigned status_code(const struct zipkin_tags *tags)
+{
+    if (has_failed(tags) || str_equal(tags->status_code, STR("ERROR")))
+        return STATUS_ERROR;
+    return str_equal(tags->status_code, STR("OK")) ? STATUS_OK : 0;
+}
+
+static struct str status_message(const struct zipkin_tags *tags)
+{
+    bool is_told = has_failed(tags) && tags->error.len > 0;
+    return is_told && !str_equal(tags->error, STR("true")) ? tags->error : tags->status_description;
+}
+
 static void put_status(struct zipkin_spans *spans)
 {
-    const struct zipkin_tags *tags = &spans->tags;
-    unsigned                  code = tags->status_code;
-    struct str                message = tags->status_description;
+    unsigned   code = status_code(&spans->tags);
+    struct str message = status_message(&spans->tags);
 
-    if (tags->error.at) {
-        code = STATUS_ERROR;
-        if (!str_is_empty(tags->error) && !str_equal(tags->error, STR("true")))
-            message = tags->error;
-    }
+    if (code == 0 && spans->tags.status_code.at)
+        put_string(&spans->fields, SPAN_ATTRIBUTES, STR("otel.status_code"),
+                   spans->tags.status_code);
     if (code == 0 && str_is_empty(message))
         return;
 
     struct wire_open status = wire_build_open(&spans->fields, SPAN_STATUS);
-    if (!str_is_empty(message))
-        wire_build_bytes(&spans->fields, SPAN_STATUS_MESSAGE, message);
+    put_text(&spans->fields, SPAN_STATUS_MESSAGE, message);
     if (code != 0)
         wire_build_varint(&spans->fields, SPAN_STATUS_CODE, code);
     wire_build_close(&spans->fields, status);
@@ -346,12 +326,6 @@ static void put_flags(struct zipkin_spans *spans)
 
     put_number(&spans->fields, STR("zipkin.debug"), ANY_BOOL, true);
     wire_build_fixed32(&spans->fields, SPAN_FLAGS, FLAG_SAMPLED);
-}
-
-static void put_text(struct wire_builder *builder, uint32_t field, struct str text)
-{
-    if (!str_is_empty(text))
-        wire_build_bytes(builder, field, text);
 }
 
 static void put_fields(struct zipkin_spans *spans)

@@ -51,10 +51,8 @@ struct zipkin_span {
 
 /* What tags said that is no attribute in OTLP. */
 struct zipkin_tags {
-    unsigned   seen;        /* attributes that tags set, which endpoints then do not */
-    unsigned   status_code; /* of otel.status_code */
-    struct str status_description;
-    struct str error; /* absent: not failed */
+    unsigned   seen; /* attributes that tags set, which endpoints then do not */
+    struct str status_code, status_description, error;
     struct str trace_state;
     struct str scope_name, scope_version;
     struct str kind;

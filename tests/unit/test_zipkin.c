@@ -321,8 +321,8 @@ static void tags_tell_the_status(void **state)
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
         expect_server_span(arena_format(arena, "\"tags\":{%s}", cases[i].tags).at, "",
                            cases[i].status);
-    expect_server_span("\"tags\":{\"otel.status_code\":\"ODD\"}",
-                       "attributes{key:\"otel.status_code\" value{stringValue:\"ODD\"}}", "");
+    expect_server_span("\"tags\":{\"otel.status_code\":\"ODD\"}", "",
+                       "attributes{key:\"otel.status_code\" value{stringValue:\"ODD\"}}");
 }
 
 static void debug_and_shared_are_kept(void **state)
