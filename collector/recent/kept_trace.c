@@ -101,10 +101,12 @@ static const struct piece *keep_piece(struct kept_trace *trace, enum piece_role 
     return piece;
 }
 
-/* The same part of the copy of what `part` is in. */
+/* The same part of the copy. What is absent or empty need not be in the original. */
 static struct str in_copy(struct str part, struct str original, struct str copy)
 {
-    return part.at ? (struct str){copy.at + (part.at - original.at), part.len} : part;
+    if (part.len == 0)
+        return STR("");
+    return (struct str){copy.at + (part.at - original.at), part.len};
 }
 
 static const struct kept_context *keep_context(struct kept_trace *trace, struct context_parts parts,

@@ -96,8 +96,6 @@ static int offer_locked(struct request_queue *queue, struct str request)
     uint64_t at = atomic_load(&queue->offered);
     uint64_t done = atomic_load(&queue->done);
     bool     is_empty = at == done;
-    if (request.len > queue->size - sizeof(struct head))
-        return -EAGAIN;
 
     if (is_empty)
         queue->start = at;

@@ -505,6 +505,28 @@ static void what_is_being_read_is_not_overwritten(void **state)
     assert_int_equal(request_queue_offer(queue, text_of('y', 600)), 0);
 }
 
+/* 308 bytes are left at the end, and 408 at the start. */
+static void what_waits_is_not_overwritten_from_the_start(void **state)
+{
+    (void)state;
+    cleanup_with(request_queue_free_at) struct request_queue *queue = request_queue_new(KiB);
+    struct str                                                taken;
+
+    assert_int_equal(request_queue_offer(queue, text_of('x', 400)), 0);
+    assert_int_equal(request_queue_offer(queue, text_of('y', 300)), 0);
+    assert_true(request_queue_take(queue, &taken));
+    request_queue_done(queue);
+
+    assert_int_equal(request_queue_offer(queue, text_of('z', 401)), -EAGAIN);
+    assert_int_equal(request_queue_offer(queue, text_of('z', 400)), 0);
+    assert_true(request_queue_take(queue, &taken));
+    expect_str(taken, text_of('y', 300));
+    request_queue_done(queue);
+    assert_true(request_queue_take(queue, &taken));
+    expect_str(taken, text_of('z', 400));
+    request_queue_done(queue);
+}
+
 static void a_closed_queue_takes_and_gives_nothing(void **state)
 {
     (void)state;
@@ -665,6 +687,7 @@ int main(void)
         sampled(requests_stay_whole_all_around_the_ring),
         sampled(an_empty_queue_takes_all_that_it_can_hold),
         sampled(what_is_being_read_is_not_overwritten),
+        sampled(what_waits_is_not_overwritten_from_the_start),
         cmocka_unit_test(a_closed_queue_takes_and_gives_nothing),
         sampled(many_may_offer_while_others_read),
         running(its_thread_steps_back_and_no_other),
