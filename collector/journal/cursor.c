@@ -102,7 +102,7 @@ static bool read_newest(int file, uint8_t buffer[N_SLOTS][SLOT_MAX_BYTES], struc
     bool        is_found = false;
 
     for (int i = 0; i < N_SLOTS; i++) {
-        ssize_t n_bytes = pread(file, buffer[i], SLOT_MAX_BYTES, i * SLOT_DISTANCE);
+        ssize_t n_bytes = pread(file, buffer[i], SLOT_MAX_BYTES, (off_t)i * SLOT_DISTANCE);
         if (n_bytes < 0)
             continue;
         struct str bytes = {.at = (const char *)buffer[i], .len = (size_t)n_bytes};

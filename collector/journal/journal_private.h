@@ -51,5 +51,5 @@ struct journal {
 /* Deletes the segments that nobody wants any more. */
 void journal_delete_trimmed(struct journal *journal);
 
-/* The writer's thread: runs until the journal closes and nothing waits. */
-void *journal_write_all(void *journal);
+/* The writer's thread, on a journal: runs until that closes and nothing waits. */
+void *journal_write_all(void *context);

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -17,30 +18,13 @@ static void name_of(uint64_t base, char ret_name[NAME_BYTES])
     (void)snprintf(ret_name, NAME_BYTES, "%016" PRIx64 ".segment", base);
 }
 
-static bool hex_digit(char c, uint64_t *ret_digit)
-{
-    if (c >= '0' && c <= '9')
-        *ret_digit = (uint64_t)(c - '0');
-    else if (c >= 'a' && c <= 'f')
-        *ret_digit = (uint64_t)(c - 'a') + 10;
-    else
-        return false;
-    return true;
-}
-
 bool segment_base_of(const char *file_name, uint64_t *ret_base)
 {
-    struct str name = str_from(file_name);
-    uint64_t   base = 0, digit;
+    char     name[NAME_BYTES];
+    uint64_t base = strtoull(file_name, NULL, 16);
 
-    if (name.len != NAME_BYTES - 1 || !str_ends_with(name, STR(".segment")))
-        return false;
-    for (size_t i = 0; i < 16; i++) {
-        if (!hex_digit(name.at[i], &digit))
-            return false;
-        base = base << 4 | digit;
-    }
-    if (base % RECORD_ALIGNMENT != 0 || base >> 62 != 0)
+    name_of(base, name);
+    if (strcmp(name, file_name) != 0 || base % RECORD_ALIGNMENT != 0 || base >> 62 != 0)
         return false;
 
     *ret_base = base;

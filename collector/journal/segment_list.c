@@ -33,7 +33,7 @@ struct segment *segment_list_last(struct segment_list *list)
 void segment_list_add(struct segment_list *list, const struct segment *segment)
 {
     struct segment *last = segment_list_last(list);
-    assert(list->count < list->capacity);
+    assert(list->segments && list->count < list->capacity);
 
     if (last && last->base.offset == segment->base.offset)
         *last = *segment;

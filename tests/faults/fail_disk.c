@@ -107,6 +107,9 @@ static void *next_called(const char *name)
     return next;
 }
 
+/* The C library's headers name their parameters as only they may. */
+/* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name) */
+
 int fsync(int file)
 {
     int (*next)(int) = next_called("fsync");
@@ -142,3 +145,5 @@ int fallocate(int file, int mode, off_t place, off_t n_bytes)
     int (*next)(int, int, off_t, off_t) = next_called("fallocate");
     return fails("write", file) ? -1 : next(file, mode, place, n_bytes);
 }
+
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */

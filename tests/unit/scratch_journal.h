@@ -80,7 +80,7 @@ static inline int scratch_setup(void **state)
     scratch->options = (struct journal_options){
         .directory = mkdtemp(scratch->directory),
         .durability = JOURNAL_SYNC,
-        .sync_interval_ns = 1000 * 1000,
+        .sync_interval_ns = 1000000,
         .max_bytes = 16 << 20, /* segments of 1 MiB */
         .max_waiting_bytes = 64 << 20,
     };
@@ -167,8 +167,12 @@ struct all_read {
 
 static inline void note_record(struct all_read *all, const struct journal_record *record)
 {
+    char first_byte = ' ';
+
+    if (!str_is_empty(record->payload))
+        first_byte = record->payload.at[0];
     if (all->n_records < sizeof(all->starts) - 1)
-        all->starts[all->n_records] = record->payload.len > 0 ? record->payload.at[0] : ' ';
+        all->starts[all->n_records] = first_byte;
     all->n_records++;
     all->n_spans += record->n_spans;
 }

@@ -58,19 +58,19 @@ static void it_is_all_there_after_a_restart(void **state)
 {
     struct scratch *scratch = *state;
 
-    for (char c = 'a'; c <= 'z'; c++)
-        assert_int_equal(append_filled(scratch, c, 100 * 1000, 7), 0);
+    for (int i = 0; i < 26; i++)
+        assert_int_equal(append_filled(scratch, (char)('a' + i), 100000, 7), 0);
     struct journal_position end = journal_end(scratch->journal);
     scratch_reopen(scratch);
 
     assert_positions_equal(journal_end(scratch->journal), end);
-    assert_int_equal(scratch->recovery.n_spans, 26 * 7);
+    assert_int_equal(scratch->recovery.n_spans, 182);
     assert_int_equal(scratch->recovery.n_bytes, end.offset);
     assert_int_equal(scratch->recovery.cut_bytes, 0);
     assert_int_equal(scratch->recovery.skipped_bytes, 0);
     struct all_read all = read_all(scratch);
     assert_string_equal(all.starts, "abcdefghijklmnopqrstuvwxyz");
-    assert_int_equal(all.n_spans, 26 * 7);
+    assert_int_equal(all.n_spans, 182);
     assert_int_equal(all.n_lost_spans, 0);
 }
 
@@ -79,10 +79,9 @@ static void order_is_kept_across_segments_and_small_buffers(void **state)
     struct scratch *scratch = *state;
 
     for (int i = 0; i < 300; i++) /* 3 MB: in four segments */
-        assert_int_equal(append_filled(scratch, (char)('a' + i % 26), 10 * 1000, 1), 0);
+        assert_int_equal(append_filled(scratch, (char)('a' + i % 26), 10000, 1), 0);
 
-    struct all_read all =
-        read_from(scratch, (struct journal_position){0}, 2 * JOURNAL_LEAST_READ_BYTES + 4000);
+    struct all_read all = read_from(scratch, (struct journal_position){0}, 12000);
     assert_int_equal(all.n_records, 300);
     for (int i = 0; i < 300; i++)
         assert_int_equal(all.starts[i], 'a' + i % 26);
@@ -114,17 +113,17 @@ static void a_buffer_that_is_too_small_says_what_is_needed(void **state)
     struct scratch       *scratch = *state;
     struct journal_record record;
     struct journal_chunk  chunk;
-    char                 *buffer = malloc(20 * 1000);
+    char                 *buffer = malloc(20000);
 
-    assert_int_equal(append_filled(scratch, 'x', 10 * 1000, 1), 0);
+    assert_int_equal(append_filled(scratch, 'x', 10000, 1), 0);
     struct journal_position begin = journal_begin(scratch->journal);
 
-    int r = journal_read(scratch->journal, begin, buffer, 10 * 1000, &record, 1, &chunk);
+    int r = journal_read(scratch->journal, begin, buffer, 10000, &record, 1, &chunk);
     assert_int_equal(r, -ENOBUFS);
-    assert_in_range(chunk.wanted_bytes, 10 * 1000 + 1, 20 * 1000);
+    assert_in_range(chunk.wanted_bytes, 10000 + 1, 20000);
     r = journal_read(scratch->journal, chunk.end, buffer, chunk.wanted_bytes, &record, 1, &chunk);
     assert_int_equal(r, 1);
-    assert_int_equal(record.payload.len, 10 * 1000);
+    assert_int_equal(record.payload.len, 10000);
     free(buffer);
 }
 
@@ -372,7 +371,7 @@ static const int64_t hour_ns = 3600 * (int64_t)NS_PER_S;
 /* Segments of 1 MiB with 10 records each, those of segment i in i hours from `start_ns`. */
 static void fill_segments_from(struct scratch *scratch, int n_segments, int64_t start_ns)
 {
-    static char payload[100 * 1000];
+    static char payload[100000];
     struct str  view = {.at = payload, .len = sizeof(payload)};
 
     for (int i = 0; i < n_segments * 10; i++)
@@ -428,7 +427,7 @@ static void the_log_is_limited_by_size(void **state)
 
     fill_segments(scratch, 4);
     uint64_t n_bytes = journal_disk_bytes(scratch->journal);
-    assert_in_range(n_bytes, 4 * 1000 * 1000, 4 << 20);
+    assert_in_range(n_bytes, 4000000, 4 << 20);
 
     assert_int_equal(journal_position_within(scratch->journal, n_bytes, INT64_MIN).span, 0);
     assert_int_equal(journal_position_within(scratch->journal, n_bytes - 1, INT64_MIN).span, 10);
@@ -507,7 +506,7 @@ static void without_durability_nothing_is_synced(void **state)
 static void the_log_goes_on_where_a_reader_has_been(void **state)
 {
     struct scratch         *scratch = *state;
-    struct journal_position reader = {.offset = 100 * 1000 * 1000, .span = 4711};
+    struct journal_position reader = {.offset = 100000000, .span = 4711};
 
     assert_int_equal(append(scratch, STR("a"), 1), 0);
     scratch_reopen(scratch);
@@ -523,7 +522,7 @@ static void the_log_goes_on_where_a_reader_has_been(void **state)
     assert_string_equal(read_from(scratch, reader, JOURNAL_LEAST_READ_BYTES).starts, "b");
 }
 
-enum { N_APPENDERS = 8, APPENDS_EACH = 200 };
+enum { N_APPENDERS = 8, APPENDS_EACH = 200, ALL_APPENDS = N_APPENDERS * APPENDS_EACH };
 
 struct appender {
     struct scratch *scratch;
@@ -541,7 +540,7 @@ static void *append_many(void *context)
     memset(payload, appender->letter, sizeof(payload));
     for (uint32_t i = 0; i < APPENDS_EACH; i++) {
         memcpy(payload + 1, &i, sizeof(i));
-        struct str view = {.at = payload, .len = 5 + i * 37 % (sizeof(payload) - 5)};
+        struct str view = {.at = payload, .len = 5 + (size_t)i * 37 % (sizeof(payload) - 5)};
         appender->n_failed += append(appender->scratch, view, 1) != 0;
     }
     return NULL;
@@ -572,7 +571,7 @@ static void any_thread_appends_while_others_read(void **state)
         appenders[i] = (struct appender){.scratch = scratch, .letter = (char)('a' + i)};
         assert_int_equal(pthread_create(&appenders[i].thread, NULL, append_many, &appenders[i]), 0);
     }
-    while (position.span < N_APPENDERS * APPENDS_EACH) {
+    while (position.span < ALL_APPENDS) {
         int r =
             journal_read(scratch->journal, position, buffer, sizeof(buffer), records, 16, &chunk);
         assert_true(r >= 0);
@@ -585,7 +584,7 @@ static void any_thread_appends_while_others_read(void **state)
         assert_int_equal(appenders[i].n_failed, 0);
         assert_int_equal(next[i], APPENDS_EACH);
     }
-    assert_true(journal_figures(scratch->journal).groups < N_APPENDERS * APPENDS_EACH);
+    assert_true(journal_figures(scratch->journal).groups < ALL_APPENDS);
 }
 
 struct trimmer {
@@ -598,7 +597,7 @@ static void *trim_step_by_step(void *context)
     struct trimmer *trimmer = context;
     uint64_t        end = journal_end(trimmer->scratch->journal).offset;
 
-    for (uint64_t offset = 0; offset < end; offset += 100 * 1000) {
+    for (uint64_t offset = 0; offset < end; offset += 100000) {
         journal_trim(trimmer->scratch->journal, offset);
         sched_yield();
     }
@@ -613,7 +612,7 @@ static void what_is_trimmed_under_a_reader_is_missed_and_nothing_else(void **sta
     fill_segments(scratch, 8);
     assert_int_equal(pthread_create(&trimmer.thread, NULL, trim_step_by_step, &trimmer), 0);
     for (int i = 0; i < 50; i++) {
-        struct all_read all = read_from(scratch, (struct journal_position){0}, 150 * 1000);
+        struct all_read all = read_from(scratch, (struct journal_position){0}, 150000);
         assert_int_equal(all.n_spans + all.n_lost_spans, 80);
     }
     pthread_join(trimmer.thread, NULL);

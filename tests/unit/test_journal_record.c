@@ -55,7 +55,7 @@ static void each_flipped_bit_of_a_record_is_seen(void **state)
     (void)state;
     struct record record;
 
-    for (size_t bit = 0; bit < RECORD_HEADER_BYTES * 8; bit++) {
+    for (size_t bit = 0; bit / 8 < RECORD_HEADER_BYTES; bit++) {
         uint8_t bytes[RECORD_HEADER_BYTES];
         record_encode(bytes, &sample);
         bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
@@ -166,7 +166,7 @@ static void each_flipped_bit_of_a_segment_header_is_seen(void **state)
     (void)state;
     struct segment_header header;
 
-    for (size_t bit = 0; bit < 36 * 8; bit++) {
+    for (size_t bit = 0; bit / 8 < 36; bit++) {
         uint8_t bytes[SEGMENT_HEADER_BYTES];
         segment_header_encode(bytes, &sample_header);
         bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);

@@ -7,10 +7,10 @@
 
 /* Five records of 1 to 5 spans, each with a payload of its letter. */
 static const struct {
-    char     letter;
     size_t   n_bytes;
     uint32_t n_spans;
-} samples[] = {{'a', 10, 1}, {'b', 33, 2}, {'c', 8, 3}, {'d', 40, 4}, {'e', 21, 5}};
+    char     letter;
+} samples[] = {{10, 1, 'a'}, {33, 2, 'b'}, {8, 3, 'c'}, {40, 4, 'd'}, {21, 5, 'e'}};
 
 enum { N_SAMPLES = sizeof(samples) / sizeof(samples[0]), SAMPLE_SPANS = 1 + 2 + 3 + 4 + 5 };
 
@@ -88,8 +88,8 @@ static void whatever_the_cut_each_whole_record_is_there(void **state)
     free(segment.at);
 }
 
-/* The samples without the record in which `place` is, if any. */
-static uint64_t without_record_at(size_t place, char expected[N_SAMPLES + 1])
+/* The samples without the record in which `place` is, if any; how many spans that had. */
+static uint64_t without_record_at(size_t place, char ret_letters[N_SAMPLES + 1])
 {
     uint64_t n_lost_spans = 0;
     size_t   n = 0;
@@ -98,22 +98,27 @@ static uint64_t without_record_at(size_t place, char expected[N_SAMPLES + 1])
         if (sample_start(i) <= place && place < sample_end(i))
             n_lost_spans = samples[i].n_spans;
         else
-            expected[n++] = samples[i].letter;
+            ret_letters[n++] = samples[i].letter;
     }
-    expected[n] = '\0';
+    ret_letters[n] = '\0';
     return n_lost_spans;
+}
+
+static void flip_bit(struct file_bytes segment, size_t place)
+{
+    segment.at[place] = (char)(segment.at[place] ^ 1 << place % 8);
 }
 
 static void flip_each_byte(struct scratch *scratch, struct file_bytes segment, const char *after)
 {
     for (size_t place = 0; place < segment.len; place++) {
-        char     expected[N_SAMPLES + 8];
-        uint64_t n_lost_spans = without_record_at(place, expected);
-        strcat(expected, after);
+        char     letters[N_SAMPLES + 1], expected[N_SAMPLES + 8];
+        uint64_t n_lost_spans = without_record_at(place, letters);
+        (void)snprintf(expected, sizeof(expected), "%s%s", letters, after);
 
-        segment.at[place] ^= (char)(1 << place % 8);
+        flip_bit(segment, place);
         write_file(segment.path, segment.at, segment.len);
-        segment.at[place] ^= (char)(1 << place % 8);
+        flip_bit(segment, place);
 
         scratch_open(scratch);
         journal_reach(scratch->journal, samples_end());
