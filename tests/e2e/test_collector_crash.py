@@ -109,6 +109,53 @@ class Killer(ProgramTest):
         self.check(collector, figures, 2 * kills)  # a cut loses answers too
 
 
+class Duplicates(ProgramTest):
+    """What a crash sends again: what was in flight, and nothing else."""
+
+    SPANS = 300
+
+    def setUp(self):
+        self.target = self.start(mock.Mock())
+        self.line = self.start(wire.Wire(self.target.grpc_port))
+        self.folder = self.journal_dir()
+
+    def begin(self):
+        collector = self.collector(self.line.grpc_uri, self.folder)
+        return collector, f"grpc://127.0.0.1:{collector.grpc_port}"
+
+    def test_what_was_delivered_is_not_sent_again(self):
+        for life in range(5):
+            collector, uri = self.begin()
+            mock.send(uri, requests=self.SPANS // 5, spans=5, first_id=1 + life * self.SPANS)
+            books.wait_until_settled(collector)
+            collector.kill()
+        self.assertEqual(self.target.counts["distinct"], 5 * self.SPANS)
+        self.assertEqual(self.target.counts["duplicates"], 0)
+
+    def test_what_was_in_flight_is_sent_again_once(self):
+        collector, uri = self.begin()
+        mock.send(uri, requests=1, spans=1, first_id=1)  # a connection is there
+        self.target.wait_for((1, 2))
+        books.wait_until_settled(collector)
+        self.line.deafen()
+        with mock.Load(uri, spans=5, first_id=2) as load:
+            in_flight = eventually(lambda: self.all_in_flight(collector), "all calls wait")
+            sent = 1 + load.finish()["acknowledged_spans"]
+        self.target.wait_for((1, 2 + in_flight))
+        collector.kill()
+        self.line.mend()
+        collector, _ = self.begin()
+        books.wait_until_settled(collector)
+        self.assertEqual(self.target.counts["distinct"], sent)
+        self.assertEqual(self.target.counts["duplicates"], in_flight)
+
+    def all_in_flight(self, collector):
+        """How many spans are, once nothing else can start."""
+        own = books.read_one(collector).members
+        has_all_calls = own["in_flight_calls"] == MAX_CALLS_IN_FLIGHT
+        return own["in_flight_spans"] if has_all_calls else None
+
+
 class Damage(ProgramTest):
     """A backlog of spans, each in a record of its own, whose bytes change while nobody looks."""
 
