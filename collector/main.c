@@ -461,9 +461,9 @@ static void release(struct program *program)
     rpc_server_free(program->rpc_server);
     rpc_reflection_free(program->reflection);
     rpc_health_free(program->health);
-    recent_free(program->recent);
-    journal_close(take(program->journal)); /* its thread wakes the relay */
+    journal_close(take(program->journal)); /* its thread knows the relay and the recent traces */
     relay_free(program->relay);
+    recent_free(program->recent);
     for (size_t i = 0; i < program->n_workers; i++)
         rpc_worker_free(program->workers[i]);
     metrics_free(program->metrics);
