@@ -21,7 +21,7 @@
  */
 
 /* With calls in flight, a batch waits to be this large, or this long. */
-enum { GATHER_BYTES = 512 * 1024 };
+enum { GATHER_BYTES = 512 * 1024, SUSPECT_TRIES = 2 };
 static const int64_t gather_ns = 20 * (int64_t)NS_PER_MS;
 
 /* After the disk, or memory, has failed. */
@@ -55,6 +55,16 @@ struct destination {
     struct parcel_list live;
     struct rpc_task    cancel_task;
 };
+
+static int64_t earlier(int64_t a_ns, int64_t b_ns)
+{
+    return a_ns < b_ns ? a_ns : b_ns;
+}
+
+static int64_t later(int64_t a_ns, int64_t b_ns)
+{
+    return a_ns > b_ns ? a_ns : b_ns;
+}
 
 struct str destination_name(const struct destination *destination)
 {
@@ -169,44 +179,37 @@ static int read_next(struct destination *destination)
     return append_batch(destination, batch, &chunk);
 }
 
-/* Of those that wait to be sent, the one with the fewest tries: nobody holds up the others. */
-static struct parcel *next_ready(struct destination *destination)
-{
-    struct ledger_range *range;
-    struct parcel       *next = NULL;
-
-    TAILQ_FOREACH(range, &destination->ledger.ranges, link)
-    {
-        struct parcel *parcel = parcel_of(range);
-        if (is_ready(parcel) && (!next || parcel->n_tries < next->n_tries))
-            next = parcel;
-    }
-    return next;
-}
-
 static uint64_t unread_bytes(const struct destination *destination)
 {
     return journal_end(journal_of(destination)).offset - destination->ledger.read.offset;
 }
 
-/* Sets when to look again if a batch is to be gathered first. */
-static bool is_time_to_read(const struct destination *destination, int64_t now_ns,
-                            int64_t *ret_due_ns)
+static bool has_room_to_read(const struct destination *destination)
+{
+    return unread_bytes(destination) > 0 &&
+           destination->held_bytes < destination->options.max_held_bytes;
+}
+
+/* When a batch may be read; in the past when it need not be gathered any longer. */
+static int64_t gathered_ns(const struct destination *destination)
 {
     uint64_t n_bytes = unread_bytes(destination);
-    int64_t  due_ns = destination->started_ns + gather_ns;
 
-    if (n_bytes == 0 || destination->held_bytes >= destination->options.max_held_bytes)
+    if (destination->n_calls == 0 || destination->is_hurried || n_bytes >= GATHER_BYTES ||
+        n_bytes >= destination->peer.limit_bytes)
+        return destination->trouble_until_ns;
+    return later(destination->started_ns + gather_ns, destination->trouble_until_ns);
+}
+
+static bool is_time_to_read(const struct destination *destination, int64_t now_ns, int64_t *due_ns)
+{
+    if (!has_room_to_read(destination))
         return false;
-    if (now_ns < destination->trouble_until_ns) {
-        *ret_due_ns = destination->trouble_until_ns;
-        return false;
-    }
-    if (destination->n_calls == 0 || destination->is_hurried || now_ns >= due_ns ||
-        n_bytes >= GATHER_BYTES || n_bytes >= destination->peer.limit_bytes)
+
+    int64_t gathered = gathered_ns(destination);
+    if (now_ns >= gathered)
         return true;
-
-    *ret_due_ns = due_ns;
+    *due_ns = earlier(*due_ns, gathered);
     return false;
 }
 
@@ -293,17 +296,63 @@ static void send(struct destination *destination, struct parcel *parcel, int64_t
     rpc_worker_post(destination->options.relay->worker, &parcel->start_task);
 }
 
-/* 0: there may be more to do; -EAGAIN: not before something happens, or `*ret_due_ns`. */
-static int advance(struct destination *destination, int64_t now_ns, int64_t *ret_due_ns)
+/* Those that wait to be sent. */
+struct candidates {
+    struct parcel *next; /* the one with the fewest tries, the oldest of them */
+    unsigned       n;
+};
+
+/*
+ * While others are taken, one that was not keeps its own distance, so that it holds up nobody.
+ * Sets when the first of those is due.
+ */
+static struct candidates find_candidates(struct destination *destination, int64_t now_ns,
+                                         int64_t *due_ns)
 {
-    struct parcel *parcel = next_ready(destination);
+    bool                 is_failing = peer_is_failing(&destination->peer);
+    struct candidates    candidates = {0};
+    struct ledger_range *range;
 
-    if (!parcel)
-        return is_time_to_read(destination, now_ns, ret_due_ns) ? read_next(destination) : -EAGAIN;
+    TAILQ_FOREACH(range, &destination->ledger.ranges, link)
+    {
+        struct parcel *parcel = parcel_of(range);
 
-    int r = prepare(destination, parcel);
+        if (!is_ready(parcel))
+            continue;
+        if (!is_failing && parcel->not_before_ns > now_ns) {
+            *due_ns = earlier(*due_ns, parcel->not_before_ns);
+            continue;
+        }
+        candidates.n++;
+        if (!candidates.next || parcel->n_tries < candidates.next->n_tries)
+            candidates.next = parcel;
+    }
+    return candidates;
+}
+
+/* Does the destination not take anything, or only not this? Another parcel will tell. */
+static bool is_suspect(const struct destination *destination, struct candidates candidates)
+{
+    return candidates.n == 1 && candidates.next->n_tries >= SUSPECT_TRIES &&
+           has_room_to_read(destination);
+}
+
+/* 0: there may be more to do; -EAGAIN: not before something happens, or `*due_ns`. */
+static int advance(struct destination *destination, int64_t now_ns, int64_t *due_ns)
+{
+    struct candidates candidates = find_candidates(destination, now_ns, due_ns);
+
+    if (!candidates.next)
+        return is_time_to_read(destination, now_ns, due_ns) ? read_next(destination) : -EAGAIN;
+    if (is_suspect(destination, candidates)) {
+        int r = read_next(destination);
+        if (r != -EAGAIN)
+            return r;
+    }
+
+    int r = prepare(destination, candidates.next);
     if (r == 0)
-        send(destination, parcel, now_ns);
+        send(destination, candidates.next, now_ns);
     return r < 0 ? r : 0;
 }
 
@@ -324,9 +373,11 @@ int64_t destination_advance(struct destination *destination, int64_t now_ns)
         r = advance(destination, now_ns, &due_ns);
     free_settled(destination);
 
-    if (r < 0 && r != -EAGAIN)
-        destination->trouble_until_ns = due_ns = now_ns + trouble_ns;
-    return due_ns;
+    /* -EBUSY ends with another destination's call, in a turn for all. */
+    if (r == 0 || r == -EAGAIN || r == -EBUSY)
+        return due_ns;
+    destination->trouble_until_ns = now_ns + trouble_ns;
+    return earlier(due_ns, destination->trouble_until_ns);
 }
 
 static void note_error(struct destination *destination, const struct otlp_verdict *verdict)
@@ -381,6 +432,7 @@ static void failed(struct destination *destination, struct parcel *parcel, int64
     if (verdict->may_be_taken)
         destination->duplicates_at_most += parcel->n_spans;
     parcel_put_by(parcel);
+    parcel->not_before_ns = now_ns + otlp_backoff_ns(parcel->n_tries, random_id());
 
     bool is_first =
         peer_failed(&destination->peer, &(struct peer_failure){

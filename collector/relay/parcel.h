@@ -24,8 +24,9 @@ struct parcel {
     struct pieces      *pieces; /* of a record that is being split, or NULL */
 
     bool       is_on_its_way;
-    unsigned   n_tries;    /* of this request */
-    int64_t    started_ns; /* the last of them */
+    unsigned   n_tries;       /* of this request */
+    int64_t    started_ns;    /* the last of them */
+    int64_t    not_before_ns; /* the next, while others are taken */
     struct str request;
     uint64_t   n_spans; /* in the request */
 

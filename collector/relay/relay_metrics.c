@@ -41,6 +41,14 @@ static struct metrics_family *gauge(struct metrics *metrics, const char *name, c
     return metrics_family(metrics, METRICS_GAUGE, name, help, destination_label);
 }
 
+static bool is_complete(const struct relay_metrics *metrics)
+{
+    return metrics->spans && metrics->calls && metrics->call_duration && metrics->retries &&
+           metrics->sent_bytes && metrics->queued_spans && metrics->queued_bytes &&
+           metrics->calls_in_flight && metrics->batch_limit && metrics->is_backing_off &&
+           metrics->cursor_failures;
+}
+
 int relay_metrics_init(struct relay_metrics *relay_metrics, struct metrics *metrics)
 {
     *relay_metrics = (struct relay_metrics){
@@ -55,7 +63,7 @@ int relay_metrics_init(struct relay_metrics *relay_metrics, struct metrics *metr
             metrics_family(metrics, METRICS_HISTOGRAM, "tracehop_collector_relay_call_seconds",
                            "How long calls to a destination took.", destination_label),
         .retries = counter(metrics, "tracehop_collector_relay_retries",
-                           "Calls with spans that an earlier call had carried already.",
+                           "Calls that repeat one which had no answer, or the answer to try later.",
                            destination_label),
         .sent_bytes =
             counter(metrics, "tracehop_collector_relay_sent_bytes",
@@ -78,11 +86,7 @@ int relay_metrics_init(struct relay_metrics *relay_metrics, struct metrics *metr
             destination_label),
     };
 
-    struct metrics_family *const *families = (struct metrics_family *const *)relay_metrics;
-    for (size_t i = 0; i < sizeof(*relay_metrics) / sizeof(*families); i++)
-        if (!families[i])
-            return -ENOMEM;
-    return 0;
+    return is_complete(relay_metrics) ? 0 : -ENOMEM;
 }
 
 struct destination_metrics destination_metrics(const struct relay_metrics *relay_metrics,

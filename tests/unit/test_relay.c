@@ -53,6 +53,7 @@ struct manners {
     struct answer answers[MAX_ANSWERS];
     unsigned      n_answers; /* 0: all is taken */
     int           poison;    /* the number of a span that it refuses; or NOBODY */
+    struct answer remedy;    /* what it says to that */
     size_t        max_bytes; /* 0: no limit */
     bool          is_mute_about_limit;
     bool          is_silent; /* says nothing until it is told to */
@@ -69,9 +70,10 @@ struct seen {
 };
 
 struct receiver {
-    struct rpc_worker *worker;
-    struct rpc_server *server;
-    uint16_t           port;
+    struct rpc_worker  *worker;
+    struct rpc_server  *server;
+    struct http_server *http_server;
+    uint16_t            port;
     struct release {
         struct rpc_task  task;
         struct receiver *receiver;
@@ -159,7 +161,7 @@ static struct answer decide_locked(struct receiver *receiver, struct str request
     if (manners->max_bytes > 0 && request.len > manners->max_bytes)
         return too_large(manners, request.len);
     if (manners->poison != NOBODY && holds(request, manners->poison))
-        return bad_data;
+        return manners->remedy.status == STATUS_OK ? bad_data : manners->remedy;
     if (manners->n_answers == 0)
         return taken;
     return manners->answers[number < manners->n_answers ? number : manners->n_answers - 1];
@@ -243,6 +245,39 @@ static void speak(struct receiver *receiver)
     post_release(receiver, &receiver->speech);
 }
 
+static void handle_http(struct http_request *request, void *context)
+{
+    struct receiver *receiver = context;
+    struct str       body = http_request_body(request);
+
+    pthread_mutex_lock(&receiver->lock);
+    note_request_locked(receiver, body);
+    struct answer answer = decide_locked(receiver, body);
+    if (answer.status == STATUS_OK)
+        note_taken_locked(receiver, body);
+    pthread_mutex_unlock(&receiver->lock);
+
+    int code = answer.status == STATUS_RESOURCE_EXHAUSTED ? 413 : status_to_http(answer.status);
+    http_respond(request, &(struct http_response){.code = code,
+                                                  .content_type = STR("application/x-protobuf"),
+                                                  .body = answer.response});
+}
+
+static void open_http_receiver(struct receiver *receiver)
+{
+    struct http_server_options options = {.thread_name = "test-http",
+                                          .threads = 1,
+                                          .max_connections = 16,
+                                          .idle_timeout_s = 60,
+                                          .max_header_bytes = 16384,
+                                          .max_body_bytes = 4 << 20,
+                                          .arena_bytes = 8 << 20,
+                                          .handle = handle_http,
+                                          .context = receiver};
+    assert_int_equal(listen_address_parse(STR("127.0.0.1:0"), &options.address), 0);
+    assert_int_equal(http_server_new(&receiver->http_server, &options, &receiver->port), 0);
+}
+
 /* On the port that it had before, if it had one. */
 static void open_receiver(struct receiver *receiver)
 {
@@ -267,6 +302,9 @@ static void open_receiver(struct receiver *receiver)
 
 static void close_receiver(struct receiver *receiver)
 {
+    if (receiver->http_server)
+        http_server_drain(receiver->http_server, NEVER_NS);
+    http_server_free(take(receiver->http_server));
     if (!receiver->server)
         return;
 
@@ -683,6 +721,26 @@ static void a_poisoned_record_takes_no_other_with_it(void **state)
     wait_for_event(&world->refuses, 1);
 }
 
+static void a_record_that_is_never_answered_holds_up_no_other(void **state)
+{
+    struct world *world = *state;
+
+    behave(&world->receivers[0],
+           (struct manners){.poison = 0,
+                            .remedy = {.status = STATUS_ABORTED, .message = STR("not now")}});
+    start(world);
+    add_record(world, 1, 10);
+    wait_for_event(&world->fails, 1);
+    for (int i = 1; i <= 20; i++) {
+        add_record(world, 1, 10);
+        wait_for_fate(world, (struct fate){.delivered = (uint64_t)i, .queued = 1});
+    }
+    expect_taken(&world->receivers[0], 1, 21, 1);
+
+    behave(&world->receivers[0], friendly);
+    wait_for_fate(world, (struct fate){.delivered = 21});
+}
+
 static void a_refusal_that_is_not_the_datas_fault_is_not_tried_in_pieces(void **state)
 {
     struct world *world = *state;
@@ -1008,6 +1066,31 @@ static void a_dead_destination_does_not_keep_the_memory_for_large_records(void *
     expect_taken(&world->receivers[1], 0, 500, 1);
 }
 
+static void spans_travel_over_http_by_the_same_rules(void **state)
+{
+    struct world    *world = *state;
+    struct receiver *receiver = &world->receivers[0];
+
+    close_receiver(receiver);
+    open_http_receiver(receiver);
+    behave(receiver,
+           (struct manners){
+               .poison = 3 * 41 + 1, .max_bytes = 40000, .answers = {busy, taken}, .n_answers = 2});
+    (void)snprintf(world->names[0], sizeof(world->names[0]), "http://127.0.0.1:%u/v1/traces",
+                   receiver->port);
+    world->destinations[0].name = str_from(world->names[0]);
+    world->destinations[0].protocol = OTLP_HTTP_PROTOBUF;
+    assert_int_equal(uri_parse(world->destinations[0].name, &world->destinations[0].endpoint, NULL),
+                     0);
+
+    add_records(world, 64, 3, 400);
+    start(world);
+    wait_for_fate(world, (struct fate){.delivered = 63 * 3, .refused = 3});
+    expect_taken(receiver, 0, 41 * 3, 1);
+    expect_taken(receiver, 42 * 3, 64 * 3, 1);
+    assert_true(read_books(world, 0).batch_limit_bytes <= 40000);
+}
+
 static void a_destination_that_is_named_no_more_is_forgotten(void **state)
 {
     struct world *world = *state;
@@ -1076,6 +1159,7 @@ int main(void)
         TEST(the_wait_that_a_receiver_asks_for_is_kept),
         TEST(rejected_spans_of_a_partial_success_are_not_sent_again),
         TEST(a_poisoned_record_takes_no_other_with_it),
+        TEST(a_record_that_is_never_answered_holds_up_no_other),
         TEST(a_refusal_that_is_not_the_datas_fault_is_not_tried_in_pieces),
         TEST(a_limit_that_the_receiver_tells_is_learned),
         TEST(a_limit_that_the_receiver_keeps_to_itself_is_found),
@@ -1095,6 +1179,7 @@ int main(void)
         TEST(stopping_leaves_what_is_not_answered_in_the_journal),
         TEST(a_dead_destination_holds_up_no_other),
         TEST(a_dead_destination_does_not_keep_the_memory_for_large_records),
+        TEST(spans_travel_over_http_by_the_same_rules),
         TEST(a_destination_that_is_named_no_more_is_forgotten),
         TEST(a_record_without_spans_is_not_sent),
         TEST(what_all_have_leaves_the_disk),
