@@ -133,6 +133,10 @@ static int open_file(const char *directory_path, struct str name)
     int file = openat(directory, file_name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     int r = file < 0 ? -errno : file;
     close(directory);
+
+    /* A full disk must not hold a cursor up: that it moves on is what makes room. */
+    if (file >= 0)
+        (void)fallocate(file, 0, 0, N_SLOTS * SLOT_DISTANCE);
     return r;
 }
 

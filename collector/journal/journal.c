@@ -18,6 +18,11 @@ enum { SEGMENTS_AT_MOST = 16 }; /* about, in a full journal */
 static const uint64_t min_segment_bytes = 1 << 20;
 static const uint64_t max_segment_bytes = 64 << 20;
 
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
 static uint64_t segment_bytes_for(uint64_t max_bytes)
 {
     uint64_t n_bytes = max_bytes / SEGMENTS_AT_MOST;
@@ -179,14 +184,13 @@ int journal_append(struct journal *journal, struct journal_entry *entry)
 
 void journal_reach(struct journal *journal, struct journal_position position)
 {
-    struct journal_position *end = &journal->locked.log.end;
-
     pthread_mutex_lock(&journal->lock);
-    assert(journal->locked.figures.groups == 0 && !journal->locked.first);
-    if (position.offset > end->offset)
-        end->offset = aligned(position.offset);
-    if (position.span > end->span)
-        end->span = position.span;
+    struct journal_position *end = &journal->locked.log.end;
+    if (position.offset > end->offset || position.span > end->span) {
+        assert(journal->locked.figures.groups == 0 && !journal->locked.first);
+        end->offset = larger(end->offset, aligned(position.offset));
+        end->span = larger(end->span, position.span);
+    }
     pthread_mutex_unlock(&journal->lock);
 }
 

@@ -92,7 +92,7 @@ int journal_append(struct journal *journal, struct journal_entry *entry);
 /*
  * Somebody has been at `position`, so the log goes on there at least: what the disk lost behind
  * its end is not made up for with numbers that were given before. Every reader's position is to be
- * reported after opening, before the first append.
+ * reported after opening; one beyond the end, before the first append.
  */
 void journal_reach(struct journal *journal, struct journal_position position);
 

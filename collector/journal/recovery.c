@@ -76,12 +76,15 @@ static int list_segments(int directory, struct segment_list *list)
     return 0;
 }
 
-static bool read_header(int file, uint64_t base, struct segment_header *ret_header)
+/* 1, 0 when it is damaged, or -errno. */
+static int read_header(int file, uint64_t base, struct segment_header *ret_header)
 {
     uint8_t bytes[SEGMENT_HEADER_BYTES];
 
-    return segment_read(file, bytes, sizeof(bytes), 0) == sizeof(bytes) &&
-           segment_header_decode(bytes, base, ret_header);
+    int64_t n_bytes = segment_read(file, bytes, sizeof(bytes), 0);
+    if (n_bytes < 0)
+        return (int)n_bytes;
+    return n_bytes == sizeof(bytes) && segment_header_decode(bytes, base, ret_header);
 }
 
 /* Ends the file where its last record does; returns how many bytes of another it had. */
@@ -97,41 +100,51 @@ static uint64_t cut_tail(int directory, struct segment *segment, const struct se
     return scan->torn_bytes < tail_bytes ? scan->torn_bytes : tail_bytes;
 }
 
+/* The log ends with its last record; where there is none, the segment is to be begun anew. */
+static void end_log(struct segment_list *list, const struct segment_header *header,
+                    const struct segment_scan *scan)
+{
+    struct segment *last = segment_list_last(list);
+
+    last->base.span = header ? header->base.span : scan->first.span;
+    last->began_ns = header ? header->time_ns : scan->newest_ns;
+    last->newest_ns = scan->n_records > 0 ? scan->newest_ns : last->began_ns;
+    list->end = scan->n_records > 0 ? scan->end : last->base;
+}
+
 /*
- * Reads the last segment through, for the end of the log. 1, and nothing done, when it has
- * neither header nor record.
+ * Reads the last segment through, for the end of the log. 0; 1, and nothing done, when it has
+ * neither header nor record; or -errno: what cannot be read must not be taken for the end.
  */
 static int recover_last(int directory, struct segment_list *list, struct journal_recovery *recovery)
 {
-    struct segment       *segment = segment_list_last(list);
-    struct segment_header header;
-    struct segment_scan   scan;
+    struct segment         *last = segment_list_last(list);
+    struct segment_header   header;
+    struct segment_scan     scan;
+    struct journal_position base = last->base;
 
-    cleanup_with(close_file_at) int file = segment_open(directory, segment->base.offset);
+    cleanup_with(close_file_at) int file = segment_open(directory, base.offset);
     if (file < 0)
         return file;
 
-    bool has_header = read_header(file, segment->base.offset, &header);
+    int has_header = read_header(file, base.offset, &header);
+    if (has_header < 0)
+        return has_header;
     if (has_header)
-        segment->base = header.base;
-    int r = segment_scan(file, segment->base, &scan);
+        base = header.base;
+    int r = segment_scan(file, base, &scan);
     if (r < 0)
         return r;
     if (!has_header && scan.n_records == 0)
         return 1;
 
-    /* One without a record is begun anew: the log ends where it does. */
-    list->end = scan.n_records > 0 ? scan.end : segment->base;
-    if (!has_header)
-        segment->base.span = scan.first.span;
-    segment->began_ns = has_header ? header.time_ns : scan.newest_ns;
-    segment->newest_ns = scan.n_records > 0 ? scan.newest_ns : header.time_ns;
+    end_log(list, has_header ? &header : NULL, &scan);
     recovery->skipped_bytes = scan.skipped_bytes;
-    recovery->cut_bytes = cut_tail(directory, segment, &scan);
+    recovery->cut_bytes = cut_tail(directory, last, &scan);
     return 0;
 }
 
-/* A file that says nothing at all goes, so that its name is free for the segment that follows. */
+/* A file that says nothing at all goes: the segment that comes next may begin before it. */
 static int find_end(int directory, struct segment_list *list, struct journal_recovery *recovery)
 {
     while (list->count > 0) {
@@ -170,7 +183,7 @@ static void recover_sealed(int directory, struct segment *segment, const struct 
     cleanup_with(close_file_at) int file = segment_open(directory, segment->base.offset);
     segment->newest_ns = next->began_ns;
     segment->began_ns = next->began_ns;
-    if (file >= 0 && read_header(file, segment->base.offset, &header) &&
+    if (file >= 0 && read_header(file, segment->base.offset, &header) == 1 &&
         header.base.span <= next->base.span) {
         segment->base = header.base;
         segment->began_ns = header.time_ns;

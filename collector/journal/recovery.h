@@ -2,7 +2,7 @@
 
 /*
  * Recovery: finds the segments in a directory, and repairs the last. Nothing that is found
- * stops it but a directory that cannot be used.
+ * stops it, only what cannot be read or removed.
  */
 
 #include "collector/journal/journal.h"

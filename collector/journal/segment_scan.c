@@ -15,6 +15,7 @@ struct window {
     uint64_t place; /* in the file, of the first byte */
     size_t   n_bytes;
     uint8_t *bytes;
+    int      error; /* of a read that failed */
 };
 
 static void free_bytes(uint8_t *bytes)
@@ -23,7 +24,7 @@ static void free_bytes(uint8_t *bytes)
 }
 DEFINE_CLEANUP(uint8_t *, free_bytes)
 
-/* What the file has at `place`, at most `max_bytes`; nothing at its end. */
+/* What the file has at `place`, at most `max_bytes`; nothing at its end, or after an error. */
 static struct str window_at(struct window *window, uint64_t place, size_t max_bytes)
 {
     uint64_t end = window->place + window->n_bytes;
@@ -32,6 +33,8 @@ static struct str window_at(struct window *window, uint64_t place, size_t max_by
         int64_t r = segment_read(window->file, window->bytes, WINDOW_BYTES, place);
         window->place = place;
         window->n_bytes = r > 0 ? (size_t)r : 0;
+        if (r < 0)
+            window->error = (int)r;
         end = place + window->n_bytes;
     }
     return (struct str){
@@ -122,11 +125,15 @@ int segment_scan(int file, struct journal_position base, struct segment_scan *re
     if (!bytes)
         return -ENOMEM;
 
-    struct window window = {.file = file, .bytes = bytes};
-    *ret_scan = (struct segment_scan){
+    struct window       window = {.file = file, .bytes = bytes};
+    struct segment_scan scan = {
         .end = {.offset = base.offset + SEGMENT_HEADER_BYTES, .span = base.span},
         .newest_ns = INT64_MIN,
     };
-    scan_records(&window, base.offset, ret_scan);
+    scan_records(&window, base.offset, &scan);
+    if (window.error < 0)
+        return window.error;
+
+    *ret_scan = scan;
     return 0;
 }

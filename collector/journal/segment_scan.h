@@ -18,8 +18,5 @@ struct segment_scan {
     uint64_t                torn_bytes;    /* after it; what follows is zeros or nothing */
 };
 
-/*
- * The records of the open segment at `base`, those from the span `base.span` on. What cannot be
- * read counts as the end of the file. 0 or -ENOMEM.
- */
+/* The records of the open segment at `base`, those from the span `base.span` on. 0 or -errno. */
 int segment_scan(int file, struct journal_position base, struct segment_scan *ret_scan);
