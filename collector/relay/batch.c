@@ -122,14 +122,18 @@ static bool is_large(const struct batch *batch)
     return batch->capacity > batch->pool->buffer_bytes;
 }
 
-static void claim_locked(struct batch_pool *pool, struct batch *batch)
+static struct batch *claim(struct batch_pool *pool, struct batch *batch)
 {
     batch->pool = pool;
     batch->n_refs = 1;
     batch->n_records = 0;
     batch->is_in_memory = true;
     batch->next_free = NULL;
+
+    pthread_mutex_lock(&pool->lock);
     pool->locked.n_used++;
+    pthread_mutex_unlock(&pool->lock);
+    return batch;
 }
 
 struct batch *batch_new(struct batch_pool *pool)
@@ -140,13 +144,13 @@ struct batch *batch_new(struct batch_pool *pool)
 
     if (!batch)
         batch = memory_new(pool->buffer_bytes);
-    if (!batch)
-        return NULL;
+    return batch ? claim(pool, batch) : NULL;
+}
 
-    pthread_mutex_lock(&pool->lock);
-    claim_locked(pool, batch);
-    pthread_mutex_unlock(&pool->lock);
-    return batch;
+static int small_new(struct batch **ret_batch, struct batch_pool *pool)
+{
+    *ret_batch = batch_new(pool);
+    return *ret_batch ? 0 : -ENOMEM;
 }
 
 /* There is one place for them. */
@@ -176,18 +180,8 @@ static int large_new(struct batch **ret_batch, struct batch_pool *pool, size_t c
         leave_large_place(pool);
         return -ENOMEM;
     }
-
-    pthread_mutex_lock(&pool->lock);
-    claim_locked(pool, batch);
-    pthread_mutex_unlock(&pool->lock);
-    *ret_batch = batch;
+    *ret_batch = claim(pool, batch);
     return 0;
-}
-
-struct batch *batch_ref(struct batch *batch)
-{
-    __atomic_fetch_add(&batch->n_refs, 1, __ATOMIC_RELAXED);
-    return batch;
 }
 
 /* True when it stays in the pool. */
@@ -205,12 +199,10 @@ static bool give_back_locked(struct batch_pool *pool, struct batch *batch)
     return true;
 }
 
-void batch_unref(struct batch *batch)
+/* Nobody else has it. */
+static void give_back(struct batch *batch)
 {
     struct batch_pool *pool = batch->pool;
-
-    if (__atomic_fetch_sub(&batch->n_refs, 1, __ATOMIC_ACQ_REL) > 1)
-        return;
 
     pthread_mutex_lock(&pool->lock);
     bool is_kept = give_back_locked(pool, batch);
@@ -221,6 +213,18 @@ void batch_unref(struct batch *batch)
         memory_free(batch);
     if (is_last)
         pool_destroy(pool);
+}
+
+struct batch *batch_ref(struct batch *batch)
+{
+    __atomic_fetch_add(&batch->n_refs, 1, __ATOMIC_RELAXED);
+    return batch;
+}
+
+void batch_unref(struct batch *batch)
+{
+    if (__atomic_fetch_sub(&batch->n_refs, 1, __ATOMIC_ACQ_REL) == 1)
+        give_back(batch);
 }
 
 static size_t bytes_before(const struct batch *batch, size_t record)
@@ -254,8 +258,8 @@ static int note_records(struct batch *batch, const struct journal_record records
     return 0;
 }
 
-static int read_into(struct batch *batch, struct journal *journal, struct journal_position from,
-                     size_t size, size_t max_records, struct journal_chunk *ret_chunk)
+static int read_records(struct batch *batch, struct journal *journal, struct journal_position from,
+                        size_t size, size_t max_records, struct journal_chunk *ret_chunk)
 {
     struct journal_record *records = batch->pool->records;
 
@@ -267,46 +271,44 @@ static int read_into(struct batch *batch, struct journal *journal, struct journa
     return r < 0 ? r : n;
 }
 
+/* What was read into, or back to the pool when that was nothing. */
+static int hand_over(struct batch **ret_batch, struct batch *batch, int n)
+{
+    if (n > 0)
+        *ret_batch = batch;
+    else
+        give_back(batch);
+    return n;
+}
+
 /* One record that is larger than what was asked for, and maybe than the pool's buffers. */
 static int read_large(struct batch **ret_batch, struct batch_pool *pool, struct journal *journal,
                       struct journal_position from, struct journal_chunk *chunk)
 {
-    cleanup_with(batch_unref_at) struct batch *batch = NULL;
-    size_t                                     size = chunk->wanted_bytes;
+    size_t        size = chunk->wanted_bytes;
+    struct batch *batch;
 
-    if (size > pool->buffer_bytes) {
-        int r = large_new(&batch, pool, size);
-        if (r < 0)
-            return r;
-    } else {
-        batch = batch_new(pool);
-        if (!batch)
-            return -ENOMEM;
-    }
-
-    int n = read_into(batch, journal, from, size, 1, chunk);
-    if (n > 0)
-        *ret_batch = take(batch);
-    return n;
+    int r = size > pool->buffer_bytes ? large_new(&batch, pool, size) : small_new(&batch, pool);
+    if (r < 0)
+        return r;
+    return hand_over(ret_batch, batch, read_records(batch, journal, from, size, 1, chunk));
 }
 
 int batch_read(struct batch **ret_batch, struct batch_pool *pool, struct journal *journal,
                struct journal_position from, size_t max_bytes, struct journal_chunk *ret_chunk)
 {
+    struct batch *batch;
     if (max_bytes < JOURNAL_LEAST_READ_BYTES)
         max_bytes = JOURNAL_LEAST_READ_BYTES;
     assert(max_bytes <= pool->buffer_bytes);
 
-    cleanup_with(batch_unref_at) struct batch *batch = batch_new(pool);
-    if (!batch)
-        return -ENOMEM;
+    int r = small_new(&batch, pool);
+    if (r < 0)
+        return r;
 
-    int n = read_into(batch, journal, from, max_bytes, MAX_RECORDS, ret_chunk);
-    if (n == -ENOBUFS)
-        return read_large(ret_batch, pool, journal, from, ret_chunk);
-    if (n > 0)
-        *ret_batch = take(batch);
-    return n;
+    int n = hand_over(ret_batch, batch,
+                      read_records(batch, journal, from, max_bytes, MAX_RECORDS, ret_chunk));
+    return n == -ENOBUFS ? read_large(ret_batch, pool, journal, from, ret_chunk) : n;
 }
 
 void batch_forget(struct batch *batch)
@@ -325,7 +327,7 @@ static int read_again(struct batch *batch, struct journal *journal, struct journ
     struct journal_chunk  chunk;
 
     int n = journal_read(journal, from, batch->bytes, batch->capacity, &record, 1, &chunk);
-    if (n < 0)
+    if (n < 0 && n != -ENOBUFS)
         return n;
     return n == 1 && record.end.offset == batch->records[0].end.offset ? 0 : -ENODATA;
 }

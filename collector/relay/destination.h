@@ -2,8 +2,8 @@
 
 /*
  * Destination: one receiver of the journal's records, from its own cursor, at its own pace. Reads
- * ahead as far as its calls allow, sends, and settles what its answers say; see the state list
- * in the .c.
+ * ahead as far as its calls allow, sends, and settles what its answers say; the states of what it
+ * sends are in destination_private.h.
  *
  * Threads: the relay's, for all of it; `ended` of the options runs on the worker.
  */

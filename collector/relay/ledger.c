@@ -92,8 +92,7 @@ struct ledger_range *ledger_take_settled(struct ledger *ledger)
 {
     struct ledger_range *previous = NULL, *range;
 
-    TAILQ_FOREACH(range, &ledger->ranges, link)
-    {
+    for (range = TAILQ_FIRST(&ledger->ranges); range; range = TAILQ_NEXT(range, link)) {
         bool is_first = !previous && range->is_settled;
 
         if (is_first)

@@ -47,6 +47,11 @@ struct parcel *parcel_of(struct ledger_range *range)
     return container_of(range, struct parcel, range);
 }
 
+bool parcel_is_ready(const struct parcel *parcel)
+{
+    return !parcel->range.is_settled && !parcel->is_on_its_way;
+}
+
 void parcel_fill(struct parcel *parcel, struct batch *batch)
 {
     parcel->batch = batch;

@@ -43,6 +43,9 @@ DEFINE_CLEANUP(struct parcel *, parcel_free)
 
 struct parcel *parcel_of(struct ledger_range *range);
 
+/* Neither settled nor on its way. */
+bool parcel_is_ready(const struct parcel *parcel);
+
 /* `batch` is the parcel's now, all of it. */
 void parcel_fill(struct parcel *parcel, struct batch *batch);
 

@@ -359,24 +359,27 @@ static int open_destinations(struct relay *relay, struct str *culprit)
     return 0;
 }
 
-static void forgotten(struct str name)
+static void forget_silently(struct str name)
 {
     (void)name;
 }
 
 static int forget_others(struct relay *relay)
 {
-    struct str names[RELAY_MAX_DESTINATIONS];
+    const struct relay_options *options = &relay->options;
+    struct str                  names[RELAY_MAX_DESTINATIONS];
 
     for (size_t i = 0; i < relay->n_destinations; i++)
         names[i] = destination_name(relay->destinations[i]);
-    return cursor_forget_others(relay->options.directory, names, relay->n_destinations, forgotten);
+    return cursor_forget_others(options->directory, names, relay->n_destinations,
+                                options->forgotten ? options->forgotten : forget_silently);
 }
 
 int relay_new(struct relay **ret_relay, const struct relay_options *options,
               struct metrics *metrics, struct str *ret_culprit)
 {
     assert(options->n_destinations <= RELAY_MAX_DESTINATIONS);
+    assert(options->max_in_flight > 0 && options->max_in_flight <= OTLP_MAX_CALLS);
     struct str culprit = STR("");
 
     cleanup_with(relay_free_at) struct relay *relay = calloc(1, sizeof(*relay));

@@ -49,11 +49,14 @@ struct relay_options {
     int64_t                         max_age_ns; /* 0: no limit */
     int64_t                         call_timeout_ns;
     size_t                          max_batch_bytes; /* 3.5 MiB: below every receiver's 4 */
-    unsigned                        max_in_flight;   /* calls at once, for each destination */
+    unsigned max_in_flight; /* calls at once, for each destination: OTLP_MAX_CALLS at most */
 
     /* Runs on the relay's thread, and must not block. May be NULL. */
     void (*event)(enum relay_event event, const struct relay_books *books, void *context);
     void *context;
+
+    /* Runs in relay_new with each destination that is named no more: its cursor goes. Or NULL. */
+    void (*forgotten)(struct str name);
 };
 
 /* What became of spans. The numbers are those of the counts in a cursor: never renumber. */
@@ -107,7 +110,7 @@ void relay_wake(struct relay *relay);
  */
 void relay_stop(struct relay *relay, int64_t deadline_ns);
 
-/* After stop, or instead of start. NULL is fine. */
+/* After stop, or instead of start; the worker stands by then. NULL is fine. */
 void relay_free(struct relay *relay);
 DEFINE_CLEANUP(struct relay *, relay_free)
 

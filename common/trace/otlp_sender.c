@@ -9,7 +9,7 @@
 #include "common/edge/rpc_client.h"
 
 /* The OTLP specification's limit for a response. */
-enum { MAX_RESPONSE_BYTES = 4 << 20, MAX_METADATA_BYTES = 16 * 1024, MAX_HTTP_CALLS = 8 };
+enum { MAX_RESPONSE_BYTES = 4 << 20, MAX_METADATA_BYTES = 16 * 1024 };
 
 struct otlp_sender {
     struct rpc_worker  *worker;
@@ -54,8 +54,8 @@ static int open_http(struct otlp_sender *sender, const struct uri *endpoint)
         return -ENOMEM;
     return http_client_new(&sender->http,
                            &(struct http_client_options){.thread_name = "otlp-http",
-                                                         .max_connections = MAX_HTTP_CALLS,
-                                                         .max_queued = MAX_HTTP_CALLS});
+                                                         .max_connections = OTLP_MAX_CALLS,
+                                                         .max_queued = OTLP_MAX_CALLS});
 }
 
 int otlp_sender_new(struct otlp_sender **ret_sender, enum otlp_protocol protocol,

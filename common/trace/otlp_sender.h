@@ -16,6 +16,9 @@ struct arena;
 struct rpc_outbound;
 struct otlp_sender;
 
+/* At once, for one sender. */
+enum { OTLP_MAX_CALLS = 16 };
+
 /*
  * Connects in the background. 0, -ENOMEM, or -EINVAL for an endpoint that the
  * protocol cannot use: http://host:port, and for OTLP/HTTP the path to post to.

@@ -110,7 +110,7 @@ static void somebody_absent_is_looked_for_every_second(void **state)
     struct peer it = peer(MAX_CALLS, MAX_BYTES);
 
     for (int i = 1; i < 100; i++) {
-        struct peer_failure failure = failure_at(i * 10 * second);
+        struct peer_failure failure = failure_at((int64_t)i * 10 * second);
         failure.is_absent = true;
         peer_failed(&it, &failure);
         assert_true(it.not_before_ns <= failure.now_ns + second);
