@@ -306,9 +306,13 @@ int batch_read(struct batch **ret_batch, struct batch_pool *pool, struct journal
     if (r < 0)
         return r;
 
-    int n = hand_over(ret_batch, batch,
-                      read_records(batch, journal, from, max_bytes, MAX_RECORDS, ret_chunk));
-    return n == -ENOBUFS ? read_large(ret_batch, pool, journal, from, ret_chunk) : n;
+    int n = read_records(batch, journal, from, max_bytes, MAX_RECORDS, ret_chunk);
+    if (n != -ENOBUFS)
+        return hand_over(ret_batch, batch, n);
+
+    n = read_large(ret_batch, pool, journal, from, ret_chunk);
+    give_back(batch);
+    return n;
 }
 
 void batch_forget(struct batch *batch)
