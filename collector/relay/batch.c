@@ -199,8 +199,8 @@ static bool give_back_locked(struct batch_pool *pool, struct batch *batch)
     return true;
 }
 
-/* Nobody else has it. */
-static void give_back(struct batch *batch)
+/* Nobody else has it. True when it was the last that a pool which was freed waited for. */
+static bool give_back(struct batch *batch)
 {
     struct batch_pool *pool = batch->pool;
 
@@ -211,8 +211,7 @@ static void give_back(struct batch *batch)
 
     if (!is_kept)
         memory_free(batch);
-    if (is_last)
-        pool_destroy(pool);
+    return is_last;
 }
 
 struct batch *batch_ref(struct batch *batch)
@@ -223,8 +222,10 @@ struct batch *batch_ref(struct batch *batch)
 
 void batch_unref(struct batch *batch)
 {
-    if (__atomic_fetch_sub(&batch->n_refs, 1, __ATOMIC_ACQ_REL) == 1)
-        give_back(batch);
+    struct batch_pool *pool = batch->pool;
+
+    if (__atomic_fetch_sub(&batch->n_refs, 1, __ATOMIC_ACQ_REL) == 1 && give_back(batch))
+        pool_destroy(pool);
 }
 
 static size_t bytes_before(const struct batch *batch, size_t record)
@@ -277,7 +278,7 @@ static int hand_over(struct batch **ret_batch, struct batch *batch, int n)
     if (n > 0)
         *ret_batch = batch;
     else
-        give_back(batch);
+        (void)give_back(batch);
     return n;
 }
 
@@ -311,7 +312,7 @@ int batch_read(struct batch **ret_batch, struct batch_pool *pool, struct journal
         return hand_over(ret_batch, batch, n);
 
     n = read_large(ret_batch, pool, journal, from, ret_chunk);
-    give_back(batch);
+    (void)give_back(batch);
     return n;
 }
 
