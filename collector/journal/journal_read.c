@@ -146,8 +146,6 @@ static int read_extent(struct reading *reading, int directory, const struct segm
 {
     uint64_t first = extent->start.offset + SEGMENT_HEADER_BYTES;
 
-    if (reading->from.offset < extent->start.offset)
-        reading->from = extent->start;
     reading->from.offset = aligned(reading->from.offset);
     if (reading->from.offset < first)
         reading->from.offset = first;

@@ -36,20 +36,12 @@ int directory_sync(int directory)
     return fsync(directory) < 0 && errno != EINVAL ? -errno : 0;
 }
 
-static bool is_disk_full(int r)
-{
-    return r == -ENOSPC || r == -EDQUOT;
-}
-
+/* Where that is not supported a full disk is seen when it is written to. */
 static int allocate(int file, uint64_t n_bytes)
 {
-    if (fallocate(file, 0, 0, (off_t)n_bytes) == 0)
+    if (fallocate(file, 0, 0, (off_t)n_bytes) == 0 || errno == EOPNOTSUPP || errno == ENOSYS)
         return 0;
-    if (errno == EOPNOTSUPP || errno == ENOSYS)
-        return 0; /* a full disk is then seen when it is written to */
-
-    int r = -errno;
-    return ftruncate(file, 0) < 0 ? -errno : r; /* a part may have been had */
+    return -errno;
 }
 
 /* A small disk holds a few segments: one that is done with makes room, one that fills it cannot. */
@@ -64,24 +56,6 @@ static uint64_t share_of_disk(int file, uint64_t wanted_bytes, uint64_t least_by
     if (share < least_bytes)
         share = least_bytes;
     return share < wanted_bytes ? share : wanted_bytes;
-}
-
-/* A quota may allow less than the disk has. */
-static int allocate_what_there_is(int file, uint64_t wanted_bytes, uint64_t least_bytes,
-                                  uint64_t *ret_bytes)
-{
-    uint64_t n_bytes = share_of_disk(file, wanted_bytes, least_bytes);
-    int      r = allocate(file, n_bytes);
-
-    while (is_disk_full(r) && n_bytes > least_bytes) {
-        n_bytes = n_bytes / 2 > least_bytes ? n_bytes / 2 : least_bytes;
-        r = allocate(file, n_bytes);
-    }
-    if (r < 0)
-        return r;
-
-    *ret_bytes = n_bytes;
-    return 0;
 }
 
 static int write_header(int file, const struct segment_header *header, bool is_synced)
@@ -110,13 +84,12 @@ static int give_name(int directory, uint64_t base, bool is_synced)
 int segment_create(int directory, const struct segment_header *header, uint64_t wanted_bytes,
                    uint64_t least_bytes, bool is_synced, uint64_t *ret_room_bytes)
 {
-    segment_remove_unfinished(directory);
     int file = openat(directory, unfinished_name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (file < 0)
         return -errno;
 
-    uint64_t room_bytes;
-    int      r = allocate_what_there_is(file, wanted_bytes, least_bytes, &room_bytes);
+    uint64_t room_bytes = share_of_disk(file, wanted_bytes, least_bytes);
+    int      r = allocate(file, room_bytes);
     if (r == 0)
         r = write_header(file, header, is_synced);
     if (r == 0)

@@ -190,6 +190,8 @@ static void destinations_that_are_no_more_are_forgotten(void **state)
 
     save_once(scratch, STR("grpc://a:4317"), &sample);
     save_once(scratch, STR("grpc://b:4317"), &sample);
+    struct file_bytes copy = read_cursor_file(scratch, STR("grpc://b:4317"));
+    add_file(scratch, "copy.cursor", (struct str){.at = copy.at, .len = copy.len});
     add_file(scratch, "other.cursor", STR("what is this?"));
     add_file(scratch, "0000000000000000.segment", STR("a segment"));
 
@@ -199,8 +201,10 @@ static void destinations_that_are_no_more_are_forgotten(void **state)
     assert_string_equal(last_removed, "grpc://b:4317");
     cursor_close(open_cursor(scratch, STR("grpc://a:4317"), 0, &saw));
     cursor_close(open_cursor(scratch, STR("grpc://b:4317"), 1, &saw));
+    assert_true(has_file(scratch, "copy.cursor"));
     assert_true(has_file(scratch, "other.cursor"));
     assert_true(has_file(scratch, "0000000000000000.segment"));
+    free(copy.at);
 }
 
 #define cursor_test(test) cmocka_unit_test_setup_teardown(test, scratch_setup, scratch_teardown)

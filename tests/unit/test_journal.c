@@ -288,6 +288,33 @@ static void entries_are_done_in_the_order_of_their_appends(void **state)
     }
 }
 
+/* Ten of these fill a segment of 1 MiB. */
+static void a_group_does_not_outgrow_its_segment(void **state)
+{
+    struct scratch *scratch = *state;
+    static char     payload[100000];
+    struct gate     gate;
+    struct noted    noted[30];
+    int             next_turn = 0;
+
+    gate_close(&gate, scratch);
+    for (int i = 0; i < 30; i++) {
+        noted[i] = (struct noted){
+            .entry = {.done = noted_done, .payload = {.at = payload, .len = sizeof(payload)}},
+            .next_turn = &next_turn,
+        };
+        assert_int_equal(journal_append(scratch->journal, &noted[i].entry), 0);
+    }
+    gate_open(&gate);
+    scratch_reopen(scratch);
+
+    assert_int_equal(next_turn, 30);
+    assert_int_equal(read_all(scratch).n_records, 31);
+    struct file_bytes first = read_segment_file(scratch, 0);
+    assert_in_range(first.len, 900000, 1 << 20);
+    free(first.at);
+}
+
 static void *open_gate_soon(void *context)
 {
     gate_open(context);
@@ -639,6 +666,7 @@ int main(void)
         journal_test(the_directory_is_made),
         journal_test(what_waits_is_written_and_synced_together),
         journal_test(entries_are_done_in_the_order_of_their_appends),
+        journal_test(a_group_does_not_outgrow_its_segment),
         journal_test(closing_commits_what_waits),
         journal_test(appends_beyond_what_may_wait_are_refused),
         journal_test(each_commit_is_announced),

@@ -68,6 +68,23 @@ static void wait_for_trouble(struct scratch *scratch, int trouble)
         sched_yield();
 }
 
+/* By append itself: `done` is not to run. */
+static void assert_refused_at_once(struct scratch *scratch, int error)
+{
+    struct journal_entry entry = {.payload = STR_INIT("refused"), .n_spans = 100};
+
+    assert_int_equal(journal_append(scratch->journal, &entry), error);
+}
+
+/* What was refused, and the room for more, is cut off. */
+static void assert_last_file_ends(struct scratch *scratch, struct journal_position end)
+{
+    struct file_bytes last = read_segment_file(scratch, 0);
+
+    assert_int_equal(last.len, end.offset);
+    free(last.at);
+}
+
 /* Whatever the fault: what was kept before is read all the time, what comes after is kept. */
 static void survive(struct scratch *scratch, const char *fault, int error)
 {
@@ -77,7 +94,8 @@ static void survive(struct scratch *scratch, const char *fault, int error)
     break_disk(scratch, fault);
     assert_int_equal(append(scratch, STR("refused"), 100), error);
     assert_int_equal(journal_figures(scratch->journal).trouble, error);
-    assert_int_equal(append(scratch, STR("refused at once"), 100), error);
+    assert_refused_at_once(scratch, error);
+    assert_last_file_ends(scratch, end);
     assert_int_equal(journal_end(scratch->journal).offset, end.offset);
     assert_int_equal(journal_end(scratch->journal).span, end.span);
     assert_string_equal(read_all(scratch).starts, "a");
@@ -143,6 +161,24 @@ static void the_first_append_may_fail(void **state)
     struct all_read all = read_all(scratch);
     assert_string_equal(all.starts, "a");
     assert_int_equal(all.end.span, 1);
+}
+
+/* The disk fails, is well and fails again, and each time the same segment is begun. */
+static void a_segment_may_be_begun_several_times(void **state)
+{
+    struct scratch *scratch = *state;
+
+    for (int i = 0; i < 3; i++) {
+        break_disk(scratch, "sync EIO");
+        assert_int_equal(append(scratch, STR("x"), 7), -EIO);
+        mend_disk();
+        wait_for_trouble(scratch, 0);
+    }
+    assert_int_equal(append(scratch, STR("a"), 1), 0);
+    journal_trim(scratch->journal, journal_begin(scratch->journal).offset);
+
+    assert_string_equal(read_all(scratch).starts, "a");
+    assert_int_equal(journal_disk_bytes(scratch->journal), 1 << 20);
 }
 
 static void a_journal_in_trouble_can_be_closed(void **state)
@@ -302,6 +338,7 @@ int main(void)
         fault_test(a_quota_is_a_full_disk),
         fault_test(faults_are_counted),
         fault_test(the_first_append_may_fail),
+        fault_test(a_segment_may_be_begun_several_times),
         fault_test(a_journal_in_trouble_can_be_closed),
         cmocka_unit_test_setup_teardown(a_background_sync_that_fails_is_trouble, setup_interval,
                                         teardown),

@@ -122,6 +122,7 @@ static void flip_each_byte(struct scratch *scratch, struct file_bytes segment, c
 
         scratch_open(scratch);
         journal_reach(scratch->journal, samples_end());
+        assert_int_equal(journal_begin(scratch->journal).span, 0);
         struct all_read all = read_all(scratch);
         if (strcmp(all.starts, expected) != 0 || all.n_lost_spans != n_lost_spans)
             fail_msg("byte %zu: saw %s and lost %u spans, expected %s and %u", place, all.starts,
@@ -218,10 +219,13 @@ static void a_journal_that_is_gone_goes_on_where_readers_were(void **state)
     remove_segments(scratch);
     scratch_open(scratch);
     journal_reach(scratch->journal, samples_end());
+    struct all_read all = read_all(scratch);
+    assert_int_equal(all.end.offset, samples_end().offset);
+    assert_int_equal(all.n_lost_spans, SAMPLE_SPANS);
     assert_int_equal(append(scratch, STR("z"), 1), 0);
     scratch_reopen(scratch);
 
-    struct all_read all = read_from(scratch, samples_end(), JOURNAL_LEAST_READ_BYTES);
+    all = read_from(scratch, samples_end(), JOURNAL_LEAST_READ_BYTES);
     assert_string_equal(all.starts, "z");
     assert_int_equal(all.n_lost_spans, 0);
     assert_int_equal(all.end.span, SAMPLE_SPANS + 1);
