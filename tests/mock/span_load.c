@@ -168,10 +168,13 @@ static void open_senders(struct load *load)
             abort();
 }
 
+/* Nothing is in flight. */
 static void fill_slots(struct load *load)
 {
     for (size_t i = 0; i < load->settings.in_flight && has_more(load); i++)
         send_next(&load->slots[i]);
+    if (load->n_in_flight == 0)
+        end(load, clock_monotonic_ns());
 }
 
 /* Fresh senders know nothing of the failures before them, and so do not back off. */
@@ -179,10 +182,6 @@ static void connect_anew(struct rpc_timer *timer)
 {
     struct load *load = container_of(timer, struct load, look_again);
 
-    if (!has_more(load)) {
-        end(load, clock_monotonic_ns());
-        return;
-    }
     load->is_lost = false;
     close_senders(load);
     open_senders(load);
@@ -299,8 +298,8 @@ static int run(struct load *load, const sigset_t *signals)
 
     rpc_worker_post(load->worker, &load->begin);
     wait_for_end(load, signals);
-    close_senders(load);
     rpc_worker_stop(load->worker);
+    close_senders(load);
     print_figures(load);
     rpc_worker_free(load->worker);
     return 0;
