@@ -1,30 +1,7 @@
 #include "common/trace/otlp.h"
 
 #include "common/base/text.h"
-
-/* Field numbers: proto/opentelemetry/proto. */
-enum { REQUEST_RESOURCE_SPANS = 1 };
-enum { RESOURCE_SPANS_RESOURCE = 1, RESOURCE_SPANS_SCOPE_SPANS = 2 };
-enum { SCOPE_SPANS_SCOPE = 1, SCOPE_SPANS_SPANS = 2 };
-enum { RESOURCE_ATTRIBUTES = 1 };
-enum { SCOPE_NAME = 1, SCOPE_VERSION = 2 };
-enum {
-    SPAN_TRACE_ID = 1,
-    SPAN_SPAN_ID = 2,
-    SPAN_TRACE_STATE = 3,
-    SPAN_PARENT_SPAN_ID = 4,
-    SPAN_NAME = 5,
-    SPAN_KIND = 6,
-    SPAN_START_TIME_UNIX_NANO = 7,
-    SPAN_END_TIME_UNIX_NANO = 8,
-    SPAN_ATTRIBUTES = 9,
-    SPAN_DROPPED_ATTRIBUTES_COUNT = 10,
-    SPAN_STATUS = 15,
-    SPAN_FLAGS = 16,
-};
-enum { STATUS_MESSAGE = 2, STATUS_CODE = 3, STATUS_CODE_ERROR = 2 };
-enum { KEY_VALUE_KEY = 1, KEY_VALUE_VALUE = 2 };
-enum { ANY_STRING = 1, ANY_BOOL = 2, ANY_INT = 3, ANY_DOUBLE = 4 };
+#include "common/trace/otlp_fields.h"
 
 enum {
     FLAG_SAMPLED = 0x01,
@@ -102,8 +79,8 @@ static void put_status(struct wire_writer *writer, const struct span *span)
         return;
 
     const uint8_t *end = writer->at;
-    wire_put_varint(writer, STATUS_CODE, STATUS_CODE_ERROR);
-    put_optional_text(writer, STATUS_MESSAGE, span->error_message);
+    wire_put_varint(writer, SPAN_STATUS_CODE, SPAN_STATUS_ERROR);
+    put_optional_text(writer, SPAN_STATUS_MESSAGE, span->error_message);
     wire_close(writer, SPAN_STATUS, end);
 }
 
@@ -153,8 +130,8 @@ struct str otlp_encode_span(const struct span *span, void *buffer, size_t size)
     if (span->n_dropped_attributes > 0)
         wire_put_varint(&writer, SPAN_DROPPED_ATTRIBUTES_COUNT, span->n_dropped_attributes);
     put_attributes(&writer, SPAN_ATTRIBUTES, span->attributes, span->n_attributes);
-    wire_put_fixed64(&writer, SPAN_END_TIME_UNIX_NANO, (uint64_t)span->end_ns);
-    wire_put_fixed64(&writer, SPAN_START_TIME_UNIX_NANO, (uint64_t)span->start_ns);
+    wire_put_fixed64(&writer, SPAN_END_TIME, (uint64_t)span->end_ns);
+    wire_put_fixed64(&writer, SPAN_START_TIME, (uint64_t)span->start_ns);
     wire_put_varint(&writer, SPAN_KIND, span->kind);
     put_text(&writer, SPAN_NAME, span->name);
     put_ids(&writer, span);
@@ -185,6 +162,6 @@ struct str otlp_encode_envelope(struct str resource, struct str scope_name,
     wire_close(&writer, SCOPE_SPANS_SCOPE, end);
     wire_put_head(&writer, RESOURCE_SPANS_SCOPE_SPANS, wire_written(&writer).len + spans_bytes);
     wire_put_fields(&writer, resource);
-    wire_put_head(&writer, REQUEST_RESOURCE_SPANS, wire_written(&writer).len + spans_bytes);
+    wire_put_head(&writer, EXPORT_RESOURCE_SPANS, wire_written(&writer).len + spans_bytes);
     return written(&writer);
 }

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "common/base/hex.h"
 #include "common/base/random.h"
 
 enum { SHORT_TRACE_ID_HEX_LENGTH = 16 };
@@ -42,27 +43,6 @@ bool span_id_equal(const struct span_id *a, const struct span_id *b)
     return memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
 }
 
-static int digit_value(char digit)
-{
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-
-    char lower = (char)(digit | 0x20);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
-static bool parse_hex(struct str hex, uint8_t *bytes)
-{
-    for (size_t i = 0; i < hex.len; i += 2) {
-        int high = digit_value(hex.at[i]);
-        int low = digit_value(hex.at[i + 1]);
-        if (high < 0 || low < 0)
-            return false;
-        bytes[i / 2] = (uint8_t)(high << 4 | low);
-    }
-    return true;
-}
-
 int trace_id_parse(struct str hex, struct trace_id *ret_id)
 {
     if (hex.len != TRACE_ID_HEX_LENGTH && hex.len != SHORT_TRACE_ID_HEX_LENGTH)
@@ -70,7 +50,7 @@ int trace_id_parse(struct str hex, struct trace_id *ret_id)
 
     struct trace_id id = {{0}};
     size_t          padding = sizeof(id.bytes) - hex.len / 2;
-    if (!parse_hex(hex, id.bytes + padding) || trace_id_is_zero(&id))
+    if (!hex_decode(hex, id.bytes + padding) || trace_id_is_zero(&id))
         return -EINVAL;
 
     *ret_id = id;
@@ -80,7 +60,7 @@ int trace_id_parse(struct str hex, struct trace_id *ret_id)
 int span_id_parse(struct str hex, struct span_id *ret_id)
 {
     struct span_id id = {{0}};
-    if (hex.len != SPAN_ID_HEX_LENGTH || !parse_hex(hex, id.bytes) || span_id_is_zero(&id))
+    if (hex.len != SPAN_ID_HEX_LENGTH || !hex_decode(hex, id.bytes) || span_id_is_zero(&id))
         return -EINVAL;
 
     *ret_id = id;
