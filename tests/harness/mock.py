@@ -33,8 +33,8 @@ class Mock(Program):
     What it had to refuse as no relay may send it fails the test at the end.
     """
 
-    def __init__(self, *script):
-        super().__init__([build.program("tests/mock/mock_backend")], {})
+    def __init__(self, *script, **settings):
+        super().__init__([build.program("tests/mock/mock_backend")], settings)
         ports = self.wait_until_ready()
         self.grpc_port, self.http_port, self._control_port = (
             ports[front] for front in ("otlp-grpc", "otlp-http", "control")
