@@ -16,7 +16,9 @@
  * The slots are so far apart that no disk writes both at once. Which of them is right: the one
  * with the higher sequence number, of those whose checksum fits.
  */
-enum { N_SLOTS = 2, SLOT_DISTANCE = 4096 };
+enum { N_SLOTS = 2 };
+
+static const off_t slot_distance = 4096;
 
 /* Where a slot's fields are. */
 enum {
@@ -102,7 +104,7 @@ static bool read_newest(int file, uint8_t buffer[N_SLOTS][SLOT_MAX_BYTES], struc
     bool        is_found = false;
 
     for (int i = 0; i < N_SLOTS; i++) {
-        ssize_t n_bytes = pread(file, buffer[i], SLOT_MAX_BYTES, (off_t)i * SLOT_DISTANCE);
+        ssize_t n_bytes = pread(file, buffer[i], SLOT_MAX_BYTES, i * slot_distance);
         if (n_bytes < 0)
             continue;
         struct str bytes = {.at = (const char *)buffer[i], .len = (size_t)n_bytes};
@@ -136,7 +138,7 @@ static int open_file(const char *directory_path, struct str name)
 
     /* A full disk must not hold a cursor up: that it moves on is what makes room. */
     if (file >= 0)
-        (void)fallocate(file, 0, 0, N_SLOTS * SLOT_DISTANCE);
+        (void)fallocate(file, 0, 0, N_SLOTS * slot_distance);
     return r;
 }
 
@@ -185,7 +187,7 @@ int cursor_save(struct cursor *cursor, const struct cursor_state *state)
     cursor->sequence++;
     slot_encode(cursor, state);
     ssize_t written = pwrite(cursor->file, cursor->slot, n_bytes,
-                             (off_t)(cursor->sequence % N_SLOTS * SLOT_DISTANCE));
+                             (off_t)(cursor->sequence % N_SLOTS) * slot_distance);
     if (written == (ssize_t)n_bytes)
         return 0;
 

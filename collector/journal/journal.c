@@ -102,7 +102,7 @@ static struct journal *journal_new(const struct journal_options *options)
     journal->options = *options;
     journal->segment_bytes = segment_bytes_for(options->max_bytes);
     journal->directory = journal->lock_file = journal->writer.file = -1;
-    journal->locked.last_next = &journal->locked.first;
+    journal->locked.waiting.last_next = &journal->locked.waiting.first;
     return journal;
 }
 
@@ -158,8 +158,7 @@ static int append_locked(struct journal *journal, struct journal_entry *entry)
     if (waiting_bytes > 0 && waiting_bytes + n_bytes > journal->options.max_waiting_bytes)
         return -EAGAIN;
 
-    *journal->locked.last_next = entry;
-    journal->locked.last_next = &entry->next;
+    entry_queue_add(&journal->locked.waiting, entry);
     journal->locked.figures.waiting_bytes += n_bytes;
     return 0;
 }
@@ -169,11 +168,10 @@ int journal_append(struct journal *journal, struct journal_entry *entry)
     if (entry->payload.len > JOURNAL_MAX_PAYLOAD_BYTES)
         return -EMSGSIZE;
 
-    entry->next = NULL;
     entry->checksum = checksum_crc32(0, entry->payload);
 
     pthread_mutex_lock(&journal->lock);
-    bool is_first = !journal->locked.first;
+    bool is_first = !journal->locked.waiting.first;
     int  r = append_locked(journal, entry);
     pthread_mutex_unlock(&journal->lock);
 
@@ -187,7 +185,7 @@ void journal_reach(struct journal *journal, struct journal_position position)
     pthread_mutex_lock(&journal->lock);
     struct journal_position *end = &journal->locked.log.end;
     if (position.offset > end->offset || position.span > end->span) {
-        assert(journal->locked.figures.groups == 0 && !journal->locked.first);
+        assert(journal->locked.figures.groups == 0 && !journal->locked.waiting.first);
         end->offset = larger(end->offset, aligned(position.offset));
         end->span = larger(end->span, position.span);
     }

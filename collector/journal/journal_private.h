@@ -3,14 +3,10 @@
 /* What the parts of the journal share: journal.c, the writer and the reader. */
 
 #include <pthread.h>
-#include <sys/uio.h>
 
 #include "collector/journal/journal.h"
-#include "collector/journal/journal_record.h"
+#include "collector/journal/journal_group.h"
 #include "collector/journal/segment_list.h"
-
-/* Two pieces for each record: a header, with what aligns it, and a payload (IOV_MAX is 1024). */
-enum { GROUP_MAX_RECORDS = 512, GROUP_MAX_BYTES = 8 << 20 };
 
 /* What the writer's thread alone uses. */
 struct journal_writer {
@@ -22,10 +18,7 @@ struct journal_writer {
     int64_t                 sync_due_ns; /* while it has */
     int                     trouble;     /* 0, or -errno: the disk refuses */
     int64_t                 probe_due_ns;
-
-    /* Of the group that is being written. The first bytes of a slot stay zero: alignment. */
-    uint8_t      headers[GROUP_MAX_RECORDS][RECORD_ALIGNMENT + RECORD_HEADER_BYTES];
-    struct iovec pieces[GROUP_MAX_RECORDS * 2];
+    struct group_pieces     pieces;
 };
 
 struct journal {
@@ -42,7 +35,7 @@ struct journal {
     struct {
         struct segment_list    log;
         uint64_t               trimmed; /* the offset before which nothing is wanted any more */
-        struct journal_entry  *first, **last_next; /* what waits */
+        struct entry_queue     waiting;
         bool                   is_closing;
         struct journal_figures figures;
     } locked;

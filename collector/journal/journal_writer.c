@@ -1,5 +1,4 @@
 #include <errno.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,21 +20,9 @@ static const int64_t probe_interval_ns = 200 * (int64_t)NS_PER_MS;
 /* On a disk that is almost full, segments are no smaller than this. */
 static const uint64_t least_segment_bytes = 64 << 10;
 
-struct group {
-    struct journal_entry *first;
-    size_t                n_records;
-    uint64_t              n_bytes; /* in the log */
-    int64_t               newest_ns;
-};
-
 static uint64_t larger(uint64_t a, uint64_t b)
 {
     return a > b ? a : b;
-}
-
-static uint64_t smaller(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
 }
 
 static bool is_synced(const struct journal *journal)
@@ -144,142 +131,6 @@ static int make_room(struct journal *journal, uint64_t first_record_bytes)
     return begin_segment(journal, first_record_bytes);
 }
 
-/* At least one entry waits. The first is taken in any case. */
-static struct group take_group(struct journal *journal, uint64_t max_bytes)
-{
-    pthread_mutex_lock(&journal->lock);
-    struct group           group = {.first = journal->locked.first, .newest_ns = INT64_MIN};
-    struct journal_entry **next = &group.first;
-
-    while (*next && group.n_records < GROUP_MAX_RECORDS) {
-        uint64_t n_bytes = record_bytes((*next)->payload.len);
-        if (group.n_records > 0 && group.n_bytes + n_bytes > max_bytes)
-            break;
-        group.n_records++;
-        group.n_bytes += n_bytes;
-        if ((*next)->time_ns > group.newest_ns)
-            group.newest_ns = (*next)->time_ns;
-        next = &(*next)->next;
-    }
-    journal->locked.first = *next;
-    if (!journal->locked.first)
-        journal->locked.last_next = &journal->locked.first;
-    *next = NULL;
-    pthread_mutex_unlock(&journal->lock);
-    return group;
-}
-
-/* Puts the pieces of the group in order; returns where it ends. */
-static struct journal_position lay_out(struct journal_writer *writer, const struct group *group)
-{
-    struct journal_position position = writer->end;
-    struct iovec           *piece = writer->pieces;
-    size_t                  padding = 0; /* after the record before */
-    size_t                  i = 0;
-
-    for (struct journal_entry *entry = group->first; entry; entry = entry->next, i++) {
-        struct record record = {
-            .start = position,
-            .payload_bytes = (uint32_t)entry->payload.len,
-            .payload_checksum = entry->checksum,
-            .n_spans = entry->n_spans,
-            .time_ns = entry->time_ns,
-        };
-        uint8_t *header = writer->headers[i] + RECORD_ALIGNMENT;
-
-        record_encode(header, &record);
-        *piece++ = (struct iovec){header - padding, padding + RECORD_HEADER_BYTES};
-        *piece++ = (struct iovec){(void *)entry->payload.at, entry->payload.len};
-        position = record_end(&record);
-        padding = record_bytes(entry->payload.len) - RECORD_HEADER_BYTES - entry->payload.len;
-    }
-    return position;
-}
-
-/* Without what is written already. */
-static void advance(struct iovec **piece, size_t *n_pieces, size_t n_bytes)
-{
-    while (*n_pieces > 0 && n_bytes >= (*piece)->iov_len) {
-        n_bytes -= (*piece)->iov_len;
-        (*piece)++;
-        (*n_pieces)--;
-    }
-    if (n_bytes > 0) {
-        (*piece)->iov_base = (char *)(*piece)->iov_base + n_bytes;
-        (*piece)->iov_len -= n_bytes;
-    }
-}
-
-static int write_pieces(int file, struct iovec *piece, size_t n_pieces, uint64_t place)
-{
-    while (n_pieces > 0) {
-        ssize_t written = pwritev(file, piece, (int)n_pieces, (off_t)place);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0)
-            return written < 0 ? -errno : -EIO;
-        place += (uint64_t)written;
-        advance(&piece, &n_pieces, (size_t)written);
-    }
-    return 0;
-}
-
-static int write_group(struct journal *journal, const struct group *group)
-{
-    struct journal_writer  *writer = &journal->writer;
-    struct journal_position end = lay_out(writer, group);
-
-    int r = write_pieces(writer->file, writer->pieces, group->n_records * 2, used_bytes(writer));
-    if (r < 0)
-        return r;
-
-    if (!writer->has_unsynced)
-        writer->sync_due_ns = clock_monotonic_ns() + journal->options.sync_interval_ns;
-    writer->has_unsynced = true;
-    if (journal->options.durability == JOURNAL_SYNC)
-        r = sync_segment(journal);
-    if (r == 0)
-        writer->end = end;
-    return r;
-}
-
-static void publish(struct journal *journal, const struct group *group)
-{
-    struct segment_list          *log = &journal->locked.log;
-    struct journal_figures       *figures = &journal->locked.figures;
-    const struct journal_position end = journal->writer.end;
-
-    pthread_mutex_lock(&journal->lock);
-    struct segment *segment = segment_list_last(log);
-    if (group->newest_ns > segment->newest_ns)
-        segment->newest_ns = group->newest_ns;
-    figures->groups++;
-    figures->appended_records += group->n_records;
-    figures->appended_bytes += group->n_bytes;
-    figures->appended_spans += end.span - log->end.span;
-    figures->waiting_bytes -= group->n_bytes;
-    log->end = end;
-    pthread_mutex_unlock(&journal->lock);
-}
-
-static void end_entries(const struct group *group, int result)
-{
-    struct journal_entry *next;
-
-    for (struct journal_entry *entry = group->first; entry; entry = next) {
-        next = entry->next; /* done may free it */
-        entry->done(entry, result);
-    }
-}
-
-static void refuse(struct journal *journal, const struct group *group)
-{
-    pthread_mutex_lock(&journal->lock);
-    journal->locked.figures.waiting_bytes -= group->n_bytes;
-    pthread_mutex_unlock(&journal->lock);
-    end_entries(group, journal->writer.trouble);
-}
-
 /* It ends when a segment can be begun. */
 static void begin_trouble(struct journal *journal, int r)
 {
@@ -302,36 +153,96 @@ static void probe(struct journal *journal)
         begin_trouble(journal, r);
 }
 
-static void commit_group(struct journal *journal, uint64_t first_record_bytes)
+/* 0, or the trouble that there is. */
+static int be_ready(struct journal *journal, uint64_t first_record_bytes)
 {
-    int r = journal->writer.trouble;
-    if (r == 0) {
-        r = make_room(journal, first_record_bytes);
-        if (r < 0)
-            begin_trouble(journal, r);
-    }
+    if (journal->writer.trouble < 0)
+        return journal->writer.trouble;
 
-    struct group group = take_group(
-        journal, r == 0 ? smaller(free_bytes(&journal->writer), GROUP_MAX_BYTES) : GROUP_MAX_BYTES);
+    int r = make_room(journal, first_record_bytes);
+    if (r < 0)
+        begin_trouble(journal, r);
+    return r;
+}
+
+static void note_unsynced(struct journal *journal)
+{
+    struct journal_writer *writer = &journal->writer;
+
+    if (!writer->has_unsynced)
+        writer->sync_due_ns = clock_monotonic_ns() + journal->options.sync_interval_ns;
+    writer->has_unsynced = true;
+}
+
+/* 0, or the trouble that it is in now. */
+static int write_group(struct journal *journal, const struct journal_group *group)
+{
+    struct journal_writer  *writer = &journal->writer;
+    struct journal_position end;
+
+    int r = group_write(group, &writer->pieces, writer->file, writer->base, writer->end, &end);
     if (r == 0) {
-        r = write_group(journal, &group);
-        if (r < 0)
-            begin_trouble(journal, r);
+        note_unsynced(journal);
+        r = journal->options.durability == JOURNAL_SYNC ? sync_segment(journal) : 0;
     }
-    if (r < 0) {
-        refuse(journal, &group);
-        return;
-    }
-    publish(journal, &group);
-    end_entries(&group, 0);
+    if (r == 0)
+        writer->end = end;
+    else
+        begin_trouble(journal, r);
+    return r;
+}
+
+static void publish(struct journal *journal, const struct journal_group *group)
+{
+    struct segment_list          *log = &journal->locked.log;
+    struct journal_figures       *figures = &journal->locked.figures;
+    const struct journal_position end = journal->writer.end;
+
+    pthread_mutex_lock(&journal->lock);
+    struct segment *segment = segment_list_last(log);
+    if (group->newest_ns > segment->newest_ns)
+        segment->newest_ns = group->newest_ns;
+    figures->groups++;
+    figures->appended_records += group->n_records;
+    figures->appended_bytes += group->n_bytes;
+    figures->appended_spans += end.span - log->end.span;
+    figures->waiting_bytes -= group->n_bytes;
+    log->end = end;
+    pthread_mutex_unlock(&journal->lock);
+}
+
+static void acknowledge(struct journal *journal, const struct journal_group *group)
+{
+    group_done(group, 0);
     if (journal->options.committed)
         journal->options.committed(journal->options.context);
 }
 
-static bool is_sync_due(const struct journal *journal, int64_t now_ns)
+static void refuse(struct journal *journal, const struct journal_group *group, int result)
 {
-    return journal->options.durability == JOURNAL_INTERVAL && journal->writer.has_unsynced &&
-           now_ns >= journal->writer.sync_due_ns;
+    pthread_mutex_lock(&journal->lock);
+    journal->locked.figures.waiting_bytes -= group->n_bytes;
+    pthread_mutex_unlock(&journal->lock);
+    group_done(group, result);
+}
+
+static void commit_group(struct journal *journal, uint64_t first_record_bytes)
+{
+    int r = be_ready(journal, first_record_bytes);
+
+    pthread_mutex_lock(&journal->lock);
+    struct journal_group group =
+        group_take(&journal->locked.waiting, r == 0 ? free_bytes(&journal->writer) : UINT64_MAX);
+    pthread_mutex_unlock(&journal->lock);
+
+    if (r == 0)
+        r = write_group(journal, &group);
+    if (r == 0) {
+        publish(journal, &group);
+        acknowledge(journal, &group);
+    } else {
+        refuse(journal, &group, r);
+    }
 }
 
 /* When there is something to do besides writing what waits. */
@@ -362,26 +273,28 @@ static bool wait_for_work(struct journal *journal, uint64_t *ret_first_record_by
     int64_t duty_ns = next_duty_ns(journal);
 
     pthread_mutex_lock(&journal->lock);
-    while (!journal->locked.first && !journal->locked.is_closing && clock_monotonic_ns() < duty_ns)
+    while (!journal->locked.waiting.first && !journal->locked.is_closing &&
+           clock_monotonic_ns() < duty_ns)
         wait_until_locked(journal, duty_ns);
-    const struct journal_entry *first = journal->locked.first;
+    const struct journal_entry *first = journal->locked.waiting.first;
     bool                        is_at_end = !first && journal->locked.is_closing;
     *ret_first_record_bytes = first ? record_bytes(first->payload.len) : 0;
     pthread_mutex_unlock(&journal->lock);
     return !is_at_end;
 }
 
-static void do_duties(struct journal *journal)
+static void do_duty(struct journal *journal)
 {
-    int64_t now_ns = clock_monotonic_ns();
-
-    if (journal->writer.trouble < 0 && now_ns >= journal->writer.probe_due_ns)
+    if (clock_monotonic_ns() < next_duty_ns(journal))
+        return;
+    if (journal->writer.trouble < 0) {
         probe(journal);
-    if (is_sync_due(journal, now_ns)) {
-        int r = sync_segment(journal);
-        if (r < 0)
-            begin_trouble(journal, r);
+        return;
     }
+
+    int r = sync_segment(journal);
+    if (r < 0)
+        begin_trouble(journal, r);
 }
 
 /* Without durability there may be unsynced segments before the one that is being written. */
@@ -404,7 +317,7 @@ void *journal_write_all(void *context)
 
     (void)pthread_setname_np(pthread_self(), "journal");
     while (wait_for_work(journal, &first_record_bytes)) {
-        do_duties(journal);
+        do_duty(journal);
         if (first_record_bytes > 0)
             commit_group(journal, first_record_bytes);
     }
