@@ -214,13 +214,10 @@ static size_t count_traces(struct recent *recent)
 
 static void list_locked(struct recent *recent, struct trace_list *list, size_t max_traces)
 {
-    struct kept_trace *trace;
+    struct kept_trace *trace = TAILQ_FIRST(&recent->locked.store.by_activity);
 
-    TAILQ_FOREACH(trace, &recent->locked.store.by_activity, link)
-    {
-        if (list->count < max_traces)
-            list->traces[list->count++] = snapshot_of(trace);
-    }
+    for (; trace && list->count < max_traces; trace = TAILQ_NEXT(trace, link))
+        list->traces[list->count++] = snapshot_of(trace);
 }
 
 /* Traces that come between the counting and the listing push out the quietest. */

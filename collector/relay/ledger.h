@@ -31,7 +31,7 @@ struct ledger {
     struct journal_position read; /* the end of the last range */
     uint64_t                open_spans;
     uint64_t                counts[RELAY_COUNTS]; /* settled before others or not */
-    TAILQ_HEAD(, ledger_range) ranges;
+    TAILQ_HEAD(ledger_range_list, ledger_range) ranges;
 };
 
 /* The state is mended when its counts do not add up: they are believed, not `start_span`. */

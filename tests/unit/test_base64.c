@@ -46,9 +46,9 @@ static void what_is_not_base64_is_refused(void **state)
 {
     (void)state;
     static const struct str cases[] = {
-        STR_INIT("A"),     STR_INIT("="),        STR_INIT("=="),      STR_INIT("===="),
-        STR_INIT("A==="),  STR_INIT("AA="),      STR_INIT("AAA=="),   STR_INIT("AAAA="),
-        STR_INIT("AA==A"), STR_INIT("AA==AAAA"), STR_INIT("AA A"),    STR_INIT("AAA\n"),
+        STR_INIT("A"),     STR_INIT("="),        STR_INIT("=="),     STR_INIT("===="),
+        STR_INIT("A==="),  STR_INIT("AA="),      STR_INIT("AAA=="),  STR_INIT("AAAA="),
+        STR_INIT("AA==A"), STR_INIT("AA==AAAA"), STR_INIT("AA A"),   STR_INIT("AAA\n"),
         STR_INIT("AA.A"),  STR_INIT("AA\0A"),    STR_INIT("AA\xC3"),
     };
 
