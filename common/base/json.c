@@ -408,10 +408,11 @@ bool json_next_element(struct json_cursor *cursor, struct json_value *ret_value)
 static bool skip_value(struct json_cursor *cursor)
 {
     struct json_value ignored;
+    struct str        text;
     bool              has_escapes;
 
     if (peek(cursor) == '"')
-        return scan_string(cursor, &ignored.text, &has_escapes);
+        return scan_string(cursor, &text, &has_escapes);
     return read_value(cursor, &ignored);
 }
 
