@@ -817,6 +817,17 @@ static void a_record_that_is_larger_than_any_batch_is_split(void **state)
         assert_true(seen.bytes[i] <= LIMIT_BYTES);
 }
 
+static void a_piece_that_is_too_large_is_made_again_smaller(void **state)
+{
+    struct world *world = *state;
+
+    behave(&world->receivers[0], (struct manners){.poison = NOBODY, .max_bytes = 20000});
+    add_record(world, 200, 1000);
+    start(world);
+    wait_for_fate(world, (struct fate){.delivered = 200});
+    expect_taken(&world->receivers[0], 0, 200, 1);
+}
+
 static void only_a_span_that_is_too_large_itself_is_given_up(void **state)
 {
     struct world *world = *state;
@@ -1006,8 +1017,12 @@ static void stopping_delivers_what_waits(void **state)
 {
     struct world *world = *state;
 
-    start(world);
+    behave(&world->receivers[0], (struct manners){.poison = NOBODY, .is_silent = true});
+    world->options.max_in_flight = 1;
     add_records(world, 50, 2, 5000);
+    start(world);
+    wait_for_requests(&world->receivers[0], 1);
+    speak(&world->receivers[0]);
     stop(world, PATIENCE_S * second);
     struct relay_books books = read_books(world, 0);
     assert_true(is_fate(&books, (struct fate){.delivered = 100}));
@@ -1118,10 +1133,9 @@ static void a_record_without_spans_is_not_sent(void **state)
 
     assert_int_equal(append(world->scratch, STR("\x0a\x00"), 0), 0);
     start(world);
-    add_record(world, 1, 0);
-    wait_for_fate(world, (struct fate){.delivered = 1});
     stop(world, PATIENCE_S * second);
-    assert_true(read_books(world, 0).queued_bytes == 0);
+    assert_int_equal(read_books(world, 0).queued_bytes, 0);
+    assert_int_equal(look(&world->receivers[0]).n_requests, 0);
 }
 
 static void what_all_have_leaves_the_disk(void **state)
@@ -1167,6 +1181,7 @@ int main(void)
         TEST(a_limit_that_the_receiver_keeps_to_itself_is_found),
         TEST(a_record_that_is_too_large_is_split),
         TEST(a_record_that_is_larger_than_any_batch_is_split),
+        TEST(a_piece_that_is_too_large_is_made_again_smaller),
         TEST(only_a_span_that_is_too_large_itself_is_given_up),
         TEST(a_bad_piece_of_a_record_takes_no_other_piece_with_it),
         TEST(an_outage_delays_and_loses_nothing),
