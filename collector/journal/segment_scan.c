@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "collector/journal/journal_record.h"
 #include "collector/journal/segment_file.h"
@@ -70,22 +71,39 @@ static void keep(struct segment_scan *scan, const struct record *record)
         scan->newest_ns = record->time_ns;
 }
 
-static bool is_zero(struct str bytes)
+/* How many zeros there are from `place` on in the window. */
+static size_t count_zeros(const struct window *window, uint64_t place)
 {
-    for (size_t i = 0; i < bytes.len; i++)
-        if (bytes.at[i] != 0)
-            return false;
-    return true;
+    const uint8_t *at = window->bytes + (place - window->place);
+    size_t         left = window->n_bytes - (size_t)(place - window->place);
+    size_t         n = 0;
+    uint64_t       word = 0;
+
+    while (left - n >= sizeof(word)) {
+        memcpy(&word, at + n, sizeof(word));
+        if (word != 0)
+            break;
+        n += sizeof(word);
+    }
+    while (n < left && at[n] == 0)
+        n++;
+    return n;
 }
 
-/* How far to go on when no record is here: the header of the next may be at any aligned place. */
-static uint64_t pass_over(struct segment_scan *scan, uint64_t offset, struct str bytes)
+/*
+ * How far to go on when no record is here: the header of the next may be at any aligned place. One
+ * that begins with zeros does not have as many of them as a header is long.
+ */
+static uint64_t pass_over(struct segment_scan *scan, const struct window *window, uint64_t offset,
+                          uint64_t place)
 {
-    size_t n_bytes = bytes.len < RECORD_ALIGNMENT ? bytes.len : RECORD_ALIGNMENT;
+    size_t n_zeros = count_zeros(window, place);
 
-    if (!is_zero((struct str){.at = bytes.at, .len = n_bytes}))
-        scan->torn_bytes = offset + n_bytes - scan->end.offset;
-    return n_bytes;
+    if (n_zeros > 2 * RECORD_HEADER_BYTES)
+        return (n_zeros - RECORD_HEADER_BYTES) / RECORD_ALIGNMENT * RECORD_ALIGNMENT;
+    if (n_zeros < RECORD_ALIGNMENT && place + n_zeros < window->place + window->n_bytes)
+        scan->torn_bytes = offset + RECORD_ALIGNMENT - scan->end.offset;
+    return RECORD_ALIGNMENT;
 }
 
 static bool find_record(struct str bytes, uint64_t offset, uint64_t first_span,
@@ -107,7 +125,7 @@ static void scan_records(struct window *window, uint64_t base, struct segment_sc
 
     while ((bytes = window_at(window, offset - base, RECORD_HEADER_BYTES)).len > 0) {
         if (!find_record(bytes, offset, scan->end.span, &record)) {
-            offset += pass_over(scan, offset, bytes);
+            offset += pass_over(scan, window, offset, offset - base);
         } else if (is_payload_whole(window, offset - base + RECORD_HEADER_BYTES, &record)) {
             keep(scan, &record);
             scan->torn_bytes = 0;
