@@ -99,7 +99,7 @@ static uint64_t pass_over(struct segment_scan *scan, const struct window *window
 {
     size_t n_zeros = count_zeros(window, place);
 
-    if (n_zeros > 2 * RECORD_HEADER_BYTES)
+    if (n_zeros >= RECORD_HEADER_BYTES + RECORD_ALIGNMENT)
         return (n_zeros - RECORD_HEADER_BYTES) / RECORD_ALIGNMENT * RECORD_ALIGNMENT;
     if (n_zeros < RECORD_ALIGNMENT && place + n_zeros < window->place + window->n_bytes)
         scan->torn_bytes = offset + RECORD_ALIGNMENT - scan->end.offset;
