@@ -165,7 +165,11 @@ class Outage(RelayTest):
                 look = target.wait_for(*ranges(numbers))
                 self.assertEqual(own.delivered, 10)
                 self.assertGreater(look.duplicates, 0)
-                self.assertLessEqual(look.duplicates, own.members["duplicates_at_most"])
+                # What a kept connection loses, curl itself sends once more, and tells nobody.
+                unseen = len(numbers) if protocol == "http" else 0
+                self.assertLessEqual(
+                    look.duplicates, own.members["duplicates_at_most"] + unseen
+                )
 
     def test_a_destination_that_never_answers_is_asked_again(self):
         target = self.mock("hang times=1")
