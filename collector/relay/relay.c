@@ -9,7 +9,7 @@
 #include "common/base/clock.h"
 #include "common/edge/rpc_worker.h"
 
-/* Records in memory, of all destinations together. gRPC holds what it sends once more. */
+/* Records in memory, of all destinations together. */
 enum { MAX_HELD_BYTES = 24 << 20 };
 
 /* How often cursors are synced, old records looked for and memory is given back. */
