@@ -20,6 +20,14 @@ def new(count=1):
     return list(itertools.islice(_numbers, count)) if count > 1 else next(_numbers)
 
 
+def span_of(request_bytes):
+    """A span whose request, with nothing else in it, is exactly so long."""
+    span = otlp.span(new(), attributes={"fill": "x" * request_bytes})
+    excess = len(otlp.request(span).SerializeToString()) - request_bytes
+    span.attributes[0].value.string_value = "x" * (request_bytes - excess)
+    return span
+
+
 class ReceiverTest(ProgramTest):
     @classmethod
     def setUpClass(cls):
@@ -85,25 +93,18 @@ class OtlpGrpc(ReceiverTest):
                 self.assert_refused(self.export(raw), "INVALID_ARGUMENT")
 
     def test_a_request_at_the_limit_is_taken_and_one_above_is_not(self):
-        spans = otlp.span(new()), otlp.span(new())
-        frame = len(otlp.request(otlp.span(1, attributes={"fill": "x" * 200_000})).SerializeToString())
-        for span, total in zip(spans, (LIMIT, LIMIT + 1)):
-            span.attributes.append(otlp.pair("fill", "x" * (200_000 + total - frame)))
-        # Numbers below 128 make no difference to the length.
-        fitting, large = (otlp.request(span).SerializeToString() for span in spans)
-        self.assertEqual((len(fitting), len(large)), (LIMIT, LIMIT + 1))
-        self.assert_acknowledged(self.export(fitting))
-        self.assertEqual(self.export(large).code, "RESOURCE_EXHAUSTED")
-        self.assert_arrives_unchanged(spans[0])
+        fitting, large = span_of(LIMIT), span_of(LIMIT + 1)
+        self.assert_acknowledged(self.export(otlp.request(fitting).SerializeToString()))
+        self.assert_arrives_unchanged(fitting)
+        outcome = self.export(otlp.request(large).SerializeToString())
+        self.assertEqual((outcome.code, outcome.retry_delay_s), ("RESOURCE_EXHAUSTED", None))
 
     def test_the_limit_is_that_of_the_inflated_request(self):
-        raw = otlp.request(otlp.span(new(), attributes={"fill": "x" * LIMIT})).SerializeToString()
-        self.assert_refused(self.export(raw, compressed=True), "RESOURCE_EXHAUSTED")
-
-    def test_too_large_is_final(self):
-        raw = otlp.request(otlp.span(new(), attributes={"fill": "x" * LIMIT})).SerializeToString()
-        outcome = self.export(raw)
-        self.assertEqual((outcome.code, outcome.retry_delay_s), ("RESOURCE_EXHAUSTED", None))
+        fitting, large = (
+            otlp.request(span_of(size)).SerializeToString() for size in (LIMIT, LIMIT + 1)
+        )
+        self.assert_acknowledged(self.export(fitting, compressed=True))
+        self.assert_refused(self.export(large, compressed=True), "RESOURCE_EXHAUSTED")
 
     def test_what_is_flagged_as_gzip_and_is_not_is_invalid(self):
         answer = frames.answer_to(
@@ -207,8 +208,7 @@ class OtlpHttp(ReceiverTest):
                     "traceId": "ABCDEF0123456789abcdef0123456789",
                     "spanId": otlp.id_bytes(number).hex().upper(),
                     "parentSpanId": "",
-                    "name": "from \\ud83d\\ude00 json".encode().decode("unicode_escape")
-                    .encode("utf-16", "surrogatepass").decode("utf-16"),
+                    "name": "from \U0001f600 json",
                     "kind": 3,
                     "startTimeUnixNano": otlp.START_NS,
                     "endTimeUnixNano": str(otlp.START_NS + 5),
@@ -379,8 +379,7 @@ class Zipkin(ReceiverTest):
             number = new()
             with self.subTest(kind=kind):
                 self.assert_accepted(self.post(zipkin.to_json(zipkin.span(number, kind=kind))))
-                expected = kind or "INTERNAL"
-                self.assertIn(self.arrived(number).kind, (expected, "0") if kind is None else (kind,))
+                self.assertEqual(self.arrived(number).kind, kind or "INTERNAL")
 
     def test_tags_are_attributes_and_an_error_is_a_status(self):
         for error, is_error, text in (

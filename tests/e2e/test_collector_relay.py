@@ -75,17 +75,11 @@ class Delivery(RelayTest):
 
     def test_bytes_arrive_as_they_came(self):
         """Also fields that nobody knows yet, in every message on the way to a span."""
-        unknown = b"\xfa\x7d\x03new\xf8\x7d\x05"  # fields 2015 and 2015 again, of two types
+        unknown = b"\xfa\x7d\x03new\xf8\x7d\x05"  # field 2015, of two types
         span = otlp.span(new())
-        raw_span = span.SerializeToString() + unknown
-
-        def nested(number, content):
-            size = len(content)
-            return bytes([number << 3 | 2, size & 0x7F | 0x80, size >> 7]) + content
-
-        scope_spans = nested(2, raw_span) + unknown
-        resource_spans = nested(2, scope_spans) + unknown
-        raw = nested(1, resource_spans) + unknown
+        raw = span.SerializeToString() + unknown
+        for number in (2, 2, 1):
+            raw = otlp.nested(number, raw) + unknown
         for protocol in ("grpc", "http"):
             target = self.start(backend.Backend())
             collector = self.collector(getattr(target, f"{protocol}_uri"))

@@ -31,6 +31,19 @@ def id_bytes(number, length=8):
     return number.to_bytes(length, "big")
 
 
+def varint(number):
+    encoded = b""
+    while number > 0x7F:
+        encoded += bytes([number & 0x7F | 0x80])
+        number >>= 7
+    return encoded + bytes([number])
+
+
+def nested(number, content):
+    """Field `number` (below 16) with these bytes in it, as it is on the wire."""
+    return bytes([number << 3 | 2]) + varint(len(content)) + content
+
+
 def pair(key, value):
     """An attribute with a text value."""
     return _named("common.v1.KeyValue")(key=key, value={"string_value": value})
