@@ -47,7 +47,9 @@ enum {
     GRPC_MEMORY_BYTES = 64 << 20,  /* for connections, besides one request of the largest size */
     REQUEST_EXTRA_BYTES = 1 << 20, /* headers and bookkeeping, besides the request itself */
     MAX_WAITING_BYTES = 32 << 20,
+    /* What would be replaced within a second shows nothing to anybody. */
     RECENT_BYTES = 32 << 20,
+    RECENT_BYTES_PER_S = RECENT_BYTES,
     RECENT_TRACE_BYTES = 1 << 20,
     RECENT_QUEUE_BYTES = 4 << 20,
     /* 3.5 MiB: below the 4 that most receivers take. */
@@ -239,7 +241,8 @@ static int open_recent(struct program *program)
                        &(struct recent_options){.max_traces = max_traces,
                                                 .max_bytes = RECENT_BYTES,
                                                 .max_trace_bytes = RECENT_TRACE_BYTES,
-                                                .max_queue_bytes = RECENT_QUEUE_BYTES},
+                                                .max_queue_bytes = RECENT_QUEUE_BYTES,
+                                                .max_bytes_per_s = RECENT_BYTES_PER_S},
                        program->metrics);
     if (r == 0)
         r = recent_start(program->recent);

@@ -2,16 +2,19 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
 #include "collector/recent/request_queue.h"
 #include "collector/recent/trace_store.h"
 #include "collector/spans/span_walk.h"
+#include "common/base/clock.h"
 #include "common/base/metrics.h"
 
 enum skip_reason {
     SKIP_QUEUE_FULL,
+    SKIP_TOO_FAST,
     SKIP_TRACE_FULL,
     SKIP_NO_TRACE_ID,
     SKIP_NO_MEMORY,
@@ -24,6 +27,9 @@ struct recent {
     struct metrics_series *n_traces, *n_spans, *n_bytes;
     struct request_queue  *queue;
     pthread_t              thread;
+    size_t                 max_bytes_per_s;
+    _Atomic int64_t        second_end_ns; /* of the second whose bytes are counted */
+    _Atomic size_t         second_bytes;
 
     pthread_mutex_t lock;
     struct {
@@ -34,9 +40,8 @@ struct recent {
 static int open_metrics(struct recent *recent, struct metrics *metrics)
 {
     static const struct str reasons[SKIP_REASON_COUNT] = {
-        [SKIP_QUEUE_FULL] = STR_INIT("queue_full"),
-        [SKIP_TRACE_FULL] = STR_INIT("trace_full"),
-        [SKIP_NO_TRACE_ID] = STR_INIT("no_trace_id"),
+        [SKIP_QUEUE_FULL] = STR_INIT("queue_full"), [SKIP_TOO_FAST] = STR_INIT("too_fast"),
+        [SKIP_TRACE_FULL] = STR_INIT("trace_full"), [SKIP_NO_TRACE_ID] = STR_INIT("no_trace_id"),
         [SKIP_NO_MEMORY] = STR_INIT("no_memory"),
     };
 
@@ -67,6 +72,7 @@ int recent_new(struct recent **ret_recent, const struct recent_options *options,
     if (!recent)
         return -ENOMEM;
 
+    recent->max_bytes_per_s = options->max_bytes_per_s;
     pthread_mutex_init(&recent->lock, NULL);
     int r = trace_store_init(&recent->locked.store, &(struct trace_store_limits){
                                                         .max_traces = options->max_traces,
@@ -165,12 +171,28 @@ void recent_stop(struct recent *recent)
     pthread_join(recent->thread, NULL);
 }
 
+/* Those who begin a second at the same time agree, or count a little too little. */
+static bool is_too_fast(struct recent *recent, size_t n_bytes)
+{
+    int64_t now_ns = clock_monotonic_ns();
+
+    if (recent->max_bytes_per_s == 0)
+        return false;
+    if (now_ns >= atomic_load(&recent->second_end_ns)) {
+        atomic_store(&recent->second_end_ns, now_ns + NS_PER_S);
+        atomic_store(&recent->second_bytes, 0);
+    }
+    return atomic_fetch_add(&recent->second_bytes, n_bytes) + n_bytes > recent->max_bytes_per_s;
+}
+
 void recent_offer(struct recent *recent, struct str request, uint32_t n_spans)
 {
     if (n_spans == 0)
         return;
 
-    if (request_queue_offer(recent->queue, request) == -EAGAIN)
+    if (is_too_fast(recent, request.len))
+        metrics_add(recent->skipped[SKIP_TOO_FAST], n_spans);
+    else if (request_queue_offer(recent->queue, request) == -EAGAIN)
         metrics_add(recent->skipped[SKIP_QUEUE_FULL], n_spans);
 }
 

@@ -25,6 +25,7 @@ struct recent_options {
     size_t max_bytes;       /* of all traces kept */
     size_t max_trace_bytes; /* of one trace: what comes then is counted and left out */
     size_t max_queue_bytes; /* of copies that wait to be filed */
+    size_t max_bytes_per_s; /* that are offered; 0: no limit */
 };
 
 /* 0 or -errno. */

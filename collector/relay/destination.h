@@ -43,6 +43,9 @@ void destination_call_ended(struct destination *destination, struct parcel *parc
 /* Starts what may be started. Returns when there may be more to do, if nothing happens before. */
 int64_t destination_advance(struct destination *destination, int64_t now_ns);
 
+/* How far the log must reach until that may start something; UINT64_MAX: it is no help. */
+uint64_t destination_wants_until(const struct destination *destination, int64_t now_ns);
+
 /*
  * What may not be kept any longer: what lies before these positions, and records of before
  * `oldest_ns` (real time), from now on. What is in a call is left alone.

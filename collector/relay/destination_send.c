@@ -254,3 +254,17 @@ int64_t destination_advance(struct destination *destination, int64_t now_ns)
     destination->trouble_until_ns = now_ns + trouble_ns;
     return earlier(due_ns, destination->trouble_until_ns);
 }
+
+/* The first record begins a batch, or the time in which one is gathered; then it is to be large. */
+uint64_t destination_wants_until(const struct destination *destination, int64_t now_ns)
+{
+    uint64_t read = destination->ledger.read.offset;
+
+    if (!may_start(destination, now_ns) ||
+        destination->held_bytes >= destination->options.max_held_bytes)
+        return UINT64_MAX;
+    if (destination->n_calls == 0 || destination_unread_bytes(destination) == 0)
+        return read + 1;
+    return read + (destination->peer.limit_bytes < GATHER_BYTES ? destination->peer.limit_bytes
+                                                                : GATHER_BYTES);
+}

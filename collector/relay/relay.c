@@ -12,6 +12,9 @@
 /* Records in memory, of all destinations together. */
 enum { MAX_HELD_BYTES = 24 << 20 };
 
+/* How often the size of the log is looked at while it fills. */
+enum { LOOKS_PER_LOG = 32 };
+
 /* How often cursors are synced, old records looked for and memory is given back. */
 static const int64_t housekeeping_ns = NS_PER_S;
 
@@ -29,6 +32,7 @@ struct relay {
 
     /* The thread's own, once it has started. */
     int64_t             housekept_ns;
+    uint64_t            seen_end; /* of the log, when the last turn began */
     bool                is_stopping;
     int64_t             stop_deadline_ns;
     size_t              n_destinations;
@@ -39,6 +43,7 @@ struct relay {
     struct {
         struct ended_list       ended; /* parcels whose call has ended */
         bool                    is_woken;
+        uint64_t                wants_until; /* where the log is to reach for the next turn */
         bool                    is_stopping;
         int64_t                 stop_deadline_ns;
         struct destination_view views[RELAY_MAX_DESTINATIONS];
@@ -90,10 +95,14 @@ static void wake_locked(struct relay *relay)
     relay->locked.is_woken = true;
 }
 
+/* A turn for each group that is committed would cost more than all else that the relay does. */
 void relay_wake(struct relay *relay)
 {
+    uint64_t end = journal_end(relay->options.journal).offset;
+
     pthread_mutex_lock(&relay->lock);
-    wake_locked(relay);
+    if (end >= relay->locked.wants_until)
+        wake_locked(relay);
     pthread_mutex_unlock(&relay->lock);
 }
 
@@ -113,6 +122,31 @@ static struct timespec time_from_ns(int64_t ns)
     return (struct timespec){.tv_sec = ns / NS_PER_S, .tv_nsec = ns % NS_PER_S};
 }
 
+/*
+ * What the turn before has seen of the log was not enough. Whoever cannot send must still see
+ * that the log does not grow far beyond its limit.
+ */
+static uint64_t wants_until(const struct relay *relay)
+{
+    uint64_t nearest = relay->seen_end + relay->options.max_bytes / LOOKS_PER_LOG;
+    int64_t  now_ns = clock_monotonic_ns();
+
+    for (size_t i = 0; i < relay->n_destinations; i++) {
+        uint64_t offset = destination_wants_until(relay->destinations[i], now_ns);
+        if (offset < nearest)
+            nearest = offset;
+    }
+    return nearest > relay->seen_end ? nearest : relay->seen_end + 1;
+}
+
+/* Under the lock, so that whoever commits from now on sees what is wanted. */
+static void set_wanted_locked(struct relay *relay)
+{
+    relay->locked.wants_until = wants_until(relay);
+    if (journal_end(relay->options.journal).offset >= relay->locked.wants_until)
+        relay->locked.is_woken = true;
+}
+
 /* Until somebody wakes the thread, or `due_ns`. Returns the parcels whose calls have ended. */
 static struct ended_list wait_until(struct relay *relay, int64_t due_ns)
 {
@@ -121,6 +155,7 @@ static struct ended_list wait_until(struct relay *relay, int64_t due_ns)
     int               r = 0;
 
     pthread_mutex_lock(&relay->lock);
+    set_wanted_locked(relay);
     while (r == 0 && !relay->locked.is_woken)
         r = pthread_cond_timedwait(&relay->changed, &relay->lock, &until);
     relay->locked.is_woken = false;
@@ -224,6 +259,7 @@ static int64_t take_turn(struct relay *relay, struct ended_list *ended)
 {
     int64_t now_ns = clock_monotonic_ns();
 
+    relay->seen_end = journal_end(relay->options.journal).offset;
     settle_ended(ended, now_ns);
     if (is_housekeeping_due(relay, now_ns))
         keep_house(relay, now_ns);

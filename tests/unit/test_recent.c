@@ -388,6 +388,24 @@ static void a_full_queue_skips_and_counts(void **state)
     metrics_free(fixture.metrics);
 }
 
+/* A second has begun with the first of them, and has not ended before the last. */
+static void what_comes_too_fast_is_skipped_and_counted(void **state)
+{
+    (void)state;
+    struct recent_options options = roomy;
+    struct fixture        fixture = {.metrics = metrics_new()};
+    struct str            request = request_of(STR("shop"), span_of(1, STR("quick")));
+
+    options.max_bytes_per_s = 2 * request.len;
+    assert_int_equal(recent_new(&fixture.recent, &options, fixture.metrics), 0);
+    for (int i = 0; i < 5; i++)
+        recent_offer(fixture.recent, request, 7);
+    expect_metric(&fixture,
+                  STR("tracehop_collector_recent_skipped_spans_total{reason=\"too_fast\"} 21\n"));
+    recent_free(fixture.recent);
+    metrics_free(fixture.metrics);
+}
+
 static void a_request_larger_than_the_queue_is_skipped(void **state)
 {
     (void)state;
@@ -680,6 +698,7 @@ int main(void)
         running(a_snapshot_does_not_change),
         sampled(a_snapshot_outlives_its_trace),
         sampled(a_full_queue_skips_and_counts),
+        sampled(what_comes_too_fast_is_skipped_and_counted),
         sampled(a_request_larger_than_the_queue_is_skipped),
         sampled(the_queue_has_room_again_when_it_is_emptied),
         running(what_is_not_a_request_does_no_harm),
