@@ -10,7 +10,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 
-enum { LARGE_BLOCK_BYTES = 256 * 1024 };
+enum { LARGE_BLOCK_BYTES = 256 * 1024, KEPT_BYTES = 4 << 20 };
 
 void process_block_signals(sigset_t *ret_signals)
 {
@@ -46,10 +46,14 @@ void process_raise_descriptor_limit(void)
     }
 }
 
-/* glibc raises the threshold with each large block that is freed, unless it is set. */
+/*
+ * glibc raises the threshold with each large block that is freed, unless it is set. Then it
+ * also keeps only 128 KiB at the end of a heap, and would fault the pages in again for each request.
+ */
 void process_return_large_blocks(void)
 {
     (void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES);
+    (void)mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
 }
 
 unsigned process_threads(uint64_t wanted, unsigned most_by_default)
