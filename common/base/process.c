@@ -48,7 +48,8 @@ void process_raise_descriptor_limit(void)
 
 /*
  * glibc raises the threshold with each large block that is freed, unless it is set. Then it
- * also keeps only 128 KiB at the end of a heap, and would fault the pages in again for each request.
+ * also keeps only 128 KiB at the end of a heap, and would fault the pages in again for each
+ * request.
  */
 void process_return_large_blocks(void)
 {

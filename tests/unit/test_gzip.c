@@ -10,7 +10,7 @@
 #include "common/base/cleanup.h"
 #include "common/edge/checksum.h"
 
-enum { CAP_BYTES = 1 << 20 };
+enum { CAP_BYTES = 1 << 20, USUAL_BYTES = 100000, LARGE_BYTES = 300000 };
 
 /* A member that inflates to `n` times 'a'; the caller frees it. */
 static struct str member_of(size_t n)
@@ -35,7 +35,7 @@ static void free_str(struct str s)
 
 static struct str join(struct str a, struct str b)
 {
-    char *both = malloc(a.len + b.len);
+    char *both = malloc(a.len + b.len + 1);
 
     memcpy(both, a.at, a.len);
     memcpy(both + a.len, b.at, b.len);
@@ -61,7 +61,7 @@ static int inflate(struct str packed, size_t cap, size_t *ret_size)
 
 static void a_body_comes_out_whole(void **state)
 {
-    size_t sizes[] = {0, 1, 4095, 100 * 1000, CAP_BYTES};
+    size_t sizes[] = {0, 1, 4095, USUAL_BYTES, CAP_BYTES};
     (void)state;
 
     for (size_t i = 0; i < ARRAY_LENGTH(sizes); i++) {
@@ -75,13 +75,13 @@ static void a_body_comes_out_whole(void **state)
 
 static void members_one_after_the_other_are_one_body(void **state)
 {
-    struct str large = member_of(300 * 1000), small = member_of(7);
+    struct str large = member_of(LARGE_BYTES), small = member_of(7);
     struct str both = join(large, small);
     size_t     size;
     (void)state;
 
     assert_int_equal(inflate(both, CAP_BYTES, &size), 0);
-    assert_int_equal(size, 300 * 1000 + 7);
+    assert_int_equal(size, LARGE_BYTES + 7);
     free_str(both), free_str(large), free_str(small);
 }
 
@@ -160,8 +160,8 @@ static void what_follows_the_last_member_is_an_error(void **state)
 
 static void a_body_beyond_the_budget_has_to_wait(void **state)
 {
-    struct budget budget = {.max_bytes = 100 * 1000};
-    struct str    packed = member_of(60 * 1000);
+    struct budget budget = {.max_bytes = USUAL_BYTES};
+    struct str    packed = member_of(60000);
     char         *first, *second;
     size_t        size;
     (void)state;
