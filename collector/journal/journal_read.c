@@ -126,7 +126,7 @@ static int read_piece(struct reading *reading, int file, const struct segment_ex
 static int read_segment(struct reading *reading, int file, const struct segment_extent *extent)
 {
     while (reading->chunk.n_records == 0 && reading->from.offset < extent->end.offset) {
-        struct piece piece;
+        struct piece piece = {0};
         int          r = read_piece(reading, file, extent, &piece);
         if (r < 0)
             return r;

@@ -160,18 +160,28 @@ static int whole_value(struct decimal decimal, uint64_t *ret_value)
     return 0;
 }
 
-int json_to_uint64(struct str number, uint64_t *ret_value)
+/* The whole number without its sign. */
+static int parse_whole(struct str number, bool *ret_is_negative, uint64_t *ret_value)
 {
     struct decimal decimal;
     struct str     ignored;
-    uint64_t       value;
 
     int r = parse(number, &decimal, &ignored);
-    if (r == 0)
-        r = whole_value(decimal, &value);
     if (r < 0)
         return r;
-    if (decimal.is_negative && value > 0)
+    *ret_is_negative = decimal.is_negative;
+    return whole_value(decimal, ret_value);
+}
+
+int json_to_uint64(struct str number, uint64_t *ret_value)
+{
+    uint64_t value = 0;
+    bool     is_negative = false;
+
+    int r = parse_whole(number, &is_negative, &value);
+    if (r < 0)
+        return r;
+    if (is_negative && value > 0)
         return -ERANGE;
     *ret_value = value;
     return 0;
@@ -179,18 +189,15 @@ int json_to_uint64(struct str number, uint64_t *ret_value)
 
 int json_to_int64(struct str number, int64_t *ret_value)
 {
-    struct decimal decimal;
-    struct str     ignored;
-    uint64_t       value;
+    uint64_t value = 0;
+    bool     is_negative = false;
 
-    int r = parse(number, &decimal, &ignored);
-    if (r == 0)
-        r = whole_value(decimal, &value);
+    int r = parse_whole(number, &is_negative, &value);
     if (r < 0)
         return r;
-    if (value > (uint64_t)INT64_MAX + decimal.is_negative)
+    if (value > (uint64_t)INT64_MAX + is_negative)
         return -ERANGE;
-    *ret_value = (int64_t)(decimal.is_negative ? -value : value);
+    *ret_value = (int64_t)(is_negative ? -value : value);
     return 0;
 }
 

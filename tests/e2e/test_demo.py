@@ -18,6 +18,11 @@ HOPS = ("frontend-prod", "middleware-prod", "middleware-canary", "backend-prod",
 PROCESSES = (*HOPS, "collector")
 
 
+def is_listening(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 class Demo(ProgramTest):
     def setUp(self):
         folder = self.start(tempfile.TemporaryDirectory())
@@ -52,10 +57,13 @@ class Demo(ProgramTest):
 
     def assert_nothing_is_left(self):
         self.assertFalse(self.state.exists())
-        for base in (self.http, self.grpc, self.admin, self.collector):
-            for number in range(len(HOPS)):
-                with socket.socket() as probe:
-                    self.assertNotEqual(probe.connect_ex(("127.0.0.1", base + number)), 0)
+        self.assertEqual(self.listening(), [])
+
+    def listening(self):
+        """The ports of the demo on which somebody listens."""
+        bases = (self.http, self.grpc, self.admin, self.collector)
+        ports = [base + number for base in bases for number in range(len(HOPS))]
+        return [port for port in ports if is_listening(port)]
 
     def test_start_returns_when_the_chain_answers_and_stop_ends_it(self):
         started = self.demo("start")
@@ -150,13 +158,7 @@ class Demo(ProgramTest):
         self.demo("start")
         os.kill(int((self.state / "supervisor").read_text(encoding="ascii")), signal.SIGKILL)
 
-        def all_gone():
-            try:
-                return not http.get(self.http)
-            except OSError:
-                return True
-
-        eventually(all_gone, "the hops end")
+        eventually(lambda: not self.listening(), "all processes end")
         self.assertEqual(self.demo("start").returncode, 0)
 
     def pid_of(self, hop):
