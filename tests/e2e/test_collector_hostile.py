@@ -205,7 +205,9 @@ class Shapes(HostileTest):
 
     def test_text_that_is_not_utf8(self):
         good = otlp.request(otlp.span(new(), name="????")).SerializeToString()
-        for wrong in (b"\xff\xff\xff\xff", b"\xed\xa0\x80?", b"\xc0\x80??", b"\xf5\x80\x80\x80", b"???\xc3"):
+        for wrong in (
+            b"\xff\xff\xff\xff", b"\xed\xa0\x80?", b"\xc0\x80??", b"\xf5\x80\x80\x80", b"???\xc3",
+        ):  # fmt: skip
             with self.subTest(wrong=wrong):
                 self.refused_over_grpc(good.replace(b"????", wrong))
                 self.refused_over_http(good.replace(b"????", wrong))

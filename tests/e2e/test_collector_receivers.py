@@ -7,9 +7,10 @@ import gzip
 import itertools
 import json
 
-from harness import backend, books, frames, http, metrics, otlp, rpc, zipkin
+from harness import backend, books, frames, http, jaeger, metrics, otlp, rpc, zipkin
 from harness.case import ProgramTest
 from harness.messages import message
+from harness.wait import eventually
 
 LIMIT = 256 * 1024
 _numbers = itertools.count(1)
@@ -577,3 +578,6 @@ class WithoutDestinations(ProgramTest):
         number = new()
         self.assertEqual(otlp.export(collector.grpc_port, otlp.numbered(number)).code, "OK")
         self.assertEqual(books.read(collector), [])
+        trace_id = otlp.id_bytes(number, 16).hex()
+        shown = eventually(lambda: jaeger.trace(collector.admin_port, trace_id), "it is shown")
+        self.assertEqual(list(shown), [otlp.id_bytes(number).hex()])
