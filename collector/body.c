@@ -6,16 +6,16 @@
 #include "common/edge/gzip.h"
 
 int body_open(struct body *ret_body, struct str sent, bool is_gzip, size_t max_bytes,
-              struct budget *inflated)
+              struct budget *in_hand)
 {
     char  *bytes;
     size_t n_bytes;
 
-    *ret_body = (struct body){.bytes = sent, .budget = inflated};
+    *ret_body = (struct body){.bytes = sent, .budget = in_hand};
     if (!is_gzip)
         return 0;
 
-    int r = gzip_inflate(sent, max_bytes, inflated, &bytes, &n_bytes);
+    int r = gzip_inflate(sent, max_bytes, in_hand, &bytes, &n_bytes);
     if (r < 0)
         return r;
     ret_body->bytes = (struct str){bytes, n_bytes};

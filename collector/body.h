@@ -21,11 +21,11 @@ struct body {
 };
 
 /*
- * 0, -E2BIG (more than `max_bytes` once inflated), -EAGAIN (too much of other bodies is inflated at
- * the moment), -EBADMSG (no gzip) or -ENOMEM. `sent` is borrowed until body_close.
+ * 0, -E2BIG (more than `max_bytes` once inflated), -EAGAIN (too much of other bodies is in
+ * hand at the moment), -EBADMSG (no gzip) or -ENOMEM. `sent` is borrowed until body_close.
  */
 int body_open(struct body *ret_body, struct str sent, bool is_gzip, size_t max_bytes,
-              struct budget *inflated);
+              struct budget *in_hand);
 
 /* A zeroed body is fine, and so is one that is closed. */
 void body_close(struct body *body);

@@ -73,7 +73,7 @@ static int open_body(struct http_export *export, struct refusal *ret_refusal)
         return -EINVAL;
     }
     int r = body_open(&export->body, http_request_body(export->http), coding == CODING_GZIP,
-                      export->intake->max_request_bytes, &export->intake->inflated);
+                      export->intake->max_request_bytes, &export->intake->in_hand);
     if (r < 0)
         *ret_refusal = refusal_of_body(r);
     return r;

@@ -58,7 +58,7 @@ void intake_init(struct intake *intake, struct journal *journal, struct recent *
     *intake = (struct intake){.journal = journal,
                               .recent = recent,
                               .max_request_bytes = max_request_bytes,
-                              .inflated = {.max_bytes = max_request_bytes}};
+                              .in_hand = {.max_bytes = max_request_bytes + max_request_bytes / 8}};
     init_metrics(intake, metrics);
 }
 

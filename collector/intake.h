@@ -55,7 +55,7 @@ struct intake {
     struct journal *journal; /* NULL: no destinations */
     struct recent  *recent;  /* NULL: none wanted */
     size_t          max_request_bytes;
-    struct budget   inflated; /* what is held of inflated bodies */
+    struct budget   in_hand; /* of HTTP bodies and inflated ones: a request, and an eighth more */
 
     struct metrics_family *refused_requests;
     struct metrics_series *requests[RECEIVER_COUNT];

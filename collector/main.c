@@ -77,7 +77,6 @@ struct program {
     struct relay           *relay;
     struct recent          *recent; /* NULL: none wanted */
     struct intake           intake;
-    struct budget           bodies;
     struct rpc_server      *rpc_server;
     struct rpc_health      *health;
     struct rpc_reflection  *reflection;
@@ -255,7 +254,6 @@ static int open_intake(struct program *program)
 
     intake_init(&program->intake, program->journal, program->recent, max_request_bytes,
                 program->metrics);
-    program->bodies.max_bytes = max_request_bytes;
     return 0;
 }
 
@@ -344,7 +342,7 @@ static struct http_server_options receiver_options(struct program *program, http
     return (struct http_server_options){
         .max_connections = MAX_HTTP_CONNECTIONS,
         .max_body_bytes = max_request_bytes,
-        .bodies = &program->bodies,
+        .bodies = &program->intake.in_hand,
         .arena_bytes = 2 * max_request_bytes + REQUEST_EXTRA_BYTES,
         .handle = handle,
         .refuse = refuse,

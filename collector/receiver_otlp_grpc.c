@@ -77,7 +77,7 @@ static void handle(struct rpc_call *call, void *context)
         .done = export_done, .receiver = RECEIVER_OTLP_GRPC, .arrival = clock_instant()};
 
     int r = body_open(&export->body, rpc_call_request(call), rpc_call_is_gzip(call),
-                      intake->max_request_bytes, &intake->inflated);
+                      intake->max_request_bytes, &intake->in_hand);
     if (r < 0) {
         refuse(call, intake, refusal_of_body(r));
         return;

@@ -79,7 +79,12 @@ int gzip_inflate(struct str compressed, size_t max_bytes, struct budget *budget,
 {
     if (compressed.len < MIN_MEMBER_BYTES)
         return -EBADMSG;
-    if (announced_bytes(compressed) > max_bytes)
+
+    /* What would not even fit when nobody else wants any is not to be waited for. */
+    size_t cap_bytes = compressed.len < budget->max_bytes
+                           ? smaller(max_bytes, budget->max_bytes - compressed.len)
+                           : 0;
+    if (announced_bytes(compressed) > cap_bytes)
         return -E2BIG;
 
     cleanup_with(libdeflate_free_decompressor_at) struct libdeflate_decompressor *decompressor =
@@ -87,13 +92,13 @@ int gzip_inflate(struct str compressed, size_t max_bytes, struct budget *budget,
     if (!decompressor)
         return -ENOMEM;
 
-    size_t room_bytes = smaller(announced_bytes(compressed) + MIN_ROOM_BYTES, max_bytes);
+    size_t room_bytes = smaller(announced_bytes(compressed) + MIN_ROOM_BYTES, cap_bytes);
     for (;;) {
         int r = inflate_into(decompressor, compressed, room_bytes, budget, ret_bytes, ret_n_bytes);
         if (r != -ENOBUFS)
             return r;
-        if (room_bytes == max_bytes)
+        if (room_bytes == cap_bytes)
             return -E2BIG;
-        room_bytes = smaller(4 * room_bytes, max_bytes);
+        room_bytes = smaller(4 * room_bytes, cap_bytes);
     }
 }

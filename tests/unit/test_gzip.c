@@ -174,6 +174,21 @@ static void a_body_beyond_the_budget_has_to_wait(void **state)
     free_str(packed);
 }
 
+static void a_body_that_fits_no_budget_is_too_much(void **state)
+{
+    struct str    packed = member_of(60000);
+    struct budget budget = {.max_bytes = 60000 + packed.len - 1};
+    char         *bytes;
+    size_t        size;
+    (void)state;
+
+    assert_int_equal(gzip_inflate(packed, CAP_BYTES, &budget, &bytes, &size), -E2BIG);
+    budget.max_bytes++;
+    assert_int_equal(gzip_inflate(packed, CAP_BYTES, &budget, &bytes, &size), 0);
+    free(bytes);
+    free_str(packed);
+}
+
 static void a_checksum_goes_on_from_the_one_before(void **state)
 {
     (void)state;
@@ -195,6 +210,7 @@ int main(void)
         cmocka_unit_test(a_wrong_checksum_is_told),
         cmocka_unit_test(what_follows_the_last_member_is_an_error),
         cmocka_unit_test(a_body_beyond_the_budget_has_to_wait),
+        cmocka_unit_test(a_body_that_fits_no_budget_is_too_much),
         cmocka_unit_test(a_checksum_goes_on_from_the_one_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
