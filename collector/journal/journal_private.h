@@ -15,10 +15,11 @@ struct journal_writer {
     uint64_t                room_bytes; /* its size */
     struct journal_position end;        /* what is committed of it */
     bool                    has_unsynced;
-    int64_t                 sync_due_ns; /* while it has */
-    int                     trouble;     /* 0, or -errno: the disk refuses */
-    int64_t                 probe_due_ns;
-    struct group_pieces     pieces;
+    uint64_t            hurried_bytes; /* of the segment: the disk was told to begin with them */
+    int64_t             sync_due_ns;   /* while it has */
+    int                 trouble;       /* 0, or -errno: the disk refuses */
+    int64_t             probe_due_ns;
+    struct group_pieces pieces;
 };
 
 struct journal {
