@@ -23,6 +23,7 @@
 #include "collector/config.h"
 #include "collector/front_admin.h"
 #include "collector/intake.h"
+#include "collector/journal_metrics.h"
 #include "collector/receiver_otlp_grpc.h"
 #include "collector/receiver_otlp_http.h"
 #include "collector/receiver_zipkin.h"
@@ -161,6 +162,7 @@ static int open_journal(struct program *program)
         return complain_of_journal(program, r);
 
     log_journal(program, &recovery);
+    journal_metrics_init(program->journal, &recovery, program->metrics);
     return 0;
 }
 

@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 
-from harness import books, build, mock, network, otlp, wire
+from harness import books, build, metrics, mock, network, otlp, wire
 from harness.case import ProgramTest
 from harness.programs import CollectorProgram
 from harness.wait import eventually
@@ -218,6 +218,10 @@ class Damage(ProgramTest):
         collector = self.settle(self.COUNT)
         recovery = collector.wait_for_log("journal opened")
         self.assertGreater(recovery["cut_bytes"], 0)
+        told = metrics.read(collector)
+        name = "tracehop_collector_journal_recovered_bytes_total"
+        self.assertEqual(told.total(name, what="cut"), recovery["cut_bytes"])
+        self.assertEqual(told.total(name, what="readable"), recovery["bytes"])
         self.goes_on(collector)
 
     def test_a_segment_may_be_cut_at_any_record(self):
