@@ -1,5 +1,7 @@
 #include "collector/journal_metrics.h"
 
+#include "common/base/cleanup.h"
+
 static double disk_bytes(void *context)
 {
     return (double)journal_disk_bytes(context);
@@ -35,6 +37,27 @@ static double is_in_trouble(void *context)
     return journal_figures(context).trouble < 0 ? 1 : 0;
 }
 
+static const struct {
+    enum metrics_kind kind;
+    const char       *name, *help;
+    double (*read)(void *journal);
+} figures[] = {
+    {METRICS_GAUGE, "tracehop_collector_journal_disk_bytes", "What the journal takes of the disk.",
+     disk_bytes},
+    {METRICS_GAUGE, "tracehop_collector_journal_waiting_bytes",
+     "What waits to be written and acknowledged.", waiting_bytes},
+    {METRICS_GAUGE, "tracehop_collector_journal_in_trouble",
+     "1 while the disk is full or fails, and requests are refused.", is_in_trouble},
+    {METRICS_COUNTER, "tracehop_collector_journal_groups",
+     "Groups of requests that were written together.", groups},
+    {METRICS_COUNTER, "tracehop_collector_journal_syncs", "How often the disk was waited for.",
+     syncs},
+    {METRICS_COUNTER, "tracehop_collector_journal_failed_writes",
+     "Writes and syncs that failed; what was in them was refused.", failed_writes},
+    {METRICS_COUNTER, "tracehop_collector_journal_skipped_bytes",
+     "Damaged bytes that reading has passed over since start.", skipped_bytes},
+};
+
 static void count_repairs(const struct journal_recovery *recovery, struct metrics *metrics)
 {
     struct metrics_family *repaired =
@@ -51,22 +74,8 @@ static void count_repairs(const struct journal_recovery *recovery, struct metric
 void journal_metrics_init(struct journal *journal, const struct journal_recovery *recovery,
                           struct metrics *metrics)
 {
-    metrics_computed(metrics, METRICS_GAUGE, "tracehop_collector_journal_disk_bytes",
-                     "What the journal takes of the disk.", disk_bytes, journal);
-    metrics_computed(metrics, METRICS_GAUGE, "tracehop_collector_journal_waiting_bytes",
-                     "What waits to be written and acknowledged.", waiting_bytes, journal);
-    metrics_computed(metrics, METRICS_GAUGE, "tracehop_collector_journal_in_trouble",
-                     "1 while the disk is full or fails, and requests are refused.", is_in_trouble,
-                     journal);
-    metrics_computed(metrics, METRICS_COUNTER, "tracehop_collector_journal_groups",
-                     "Groups of requests that were written together.", groups, journal);
-    metrics_computed(metrics, METRICS_COUNTER, "tracehop_collector_journal_syncs",
-                     "How often the disk was waited for.", syncs, journal);
-    metrics_computed(metrics, METRICS_COUNTER, "tracehop_collector_journal_failed_writes",
-                     "Writes and syncs that failed; what was in them was refused.", failed_writes,
-                     journal);
-    metrics_computed(metrics, METRICS_COUNTER, "tracehop_collector_journal_skipped_bytes",
-                     "Damaged bytes that reading has passed over since start.", skipped_bytes,
-                     journal);
+    for (size_t i = 0; i < ARRAY_LENGTH(figures); i++)
+        metrics_computed(metrics, figures[i].kind, figures[i].name, figures[i].help,
+                         figures[i].read, journal);
     count_repairs(recovery, metrics);
 }
