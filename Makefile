@@ -23,10 +23,11 @@ test: ## Run unit tests, fuzz corpora and end-to-end tests: plain and under the 
 	@scripts/setup build test
 	@tests/run $(BUILDS)
 
-test-long: ## Kill the collector 1,000 times under load, and look for what it lost
+test-long: ## Kill the collector 1,000 times under load; let 2 GiB wait for its backend
 	@scripts/setup build test
 	@scripts/build release
 	@TRACEHOP_KILLS=1000 tests/e2e/run build/release collector_crash
+	@TRACEHOP_BACKLOG=2147483648 tests/e2e/run build/release collector_backlog
 
 test-peers: build ## Test against foreign programs (REQUIRE_PEERS=1: all of them must be had)
 	@scripts/setup test peers
