@@ -4,6 +4,7 @@
 #include "common/base/cleanup.h"
 #include "common/base/complaint.h"
 #include "common/base/process.h"
+#include "common/edge/rpc_worker.h"
 
 enum { MOST_WORKERS_BY_DEFAULT = 4 };
 
@@ -25,7 +26,7 @@ static const struct setting table[] = {
     {"SYNC_INTERVAL", SETTING_DURATION, AT(sync_interval_ns), "100ms", .min = 1e6, .max = 60e9, .help = "With DURABILITY=interval: how often the disk follows."},
     {"MAX_REQUEST_BYTES", SETTING_BYTES, AT(max_request_bytes), "64MiB", .min = 1024, .max = MiB(1024), .help = "The largest request, after decompression."},
     {"RECENT_TRACES", SETTING_INTEGER, AT(recent_traces), "1000", .max = 1e6, .help = "How many of the last traces /api/v3/ shows; 0: none are kept."},
-    {"WORKERS", SETTING_INTEGER, AT(workers), "0", .max = MAX_WORKERS, .help = "Threads for gRPC; 0: one for every two processors, at most 4."},
+    {"WORKERS", SETTING_INTEGER, AT(workers), "0", .max = RPC_MAX_WORKERS, .help = "Threads for gRPC; 0: one for every two processors, at most 4."},
     {"DRAIN_GRACE", SETTING_DURATION, AT(drain_grace_ns), "500ms", .max = 600e9, .help = "After SIGTERM: how long to go on taking in while readiness says no."},
     {"DRAIN_TIMEOUT", SETTING_DURATION, AT(drain_timeout_ns), "10s", .max = 600e9, .help = "After that: how long to go on relaying; what is left stays in the journal."},
     {"LOG_LEVEL", SETTING_CHOICE, AT(log_level), "info", .choices = "error|warning|info|debug", .help = "What is logged to standard error."},

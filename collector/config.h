@@ -8,8 +8,6 @@
 #include "collector/relay/relay.h"
 #include "common/base/settings.h"
 
-enum { MAX_WORKERS = 16 };
-
 struct collector_settings {
     struct listen_address otlp_grpc_listen, otlp_http_listen, zipkin_listen, admin_listen;
     struct str            relay_to;

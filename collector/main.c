@@ -64,15 +64,11 @@ static const char *const services[] = {
     "opentelemetry.proto.collector.trace.v1.TraceService", "grpc.health.v1.Health",
     "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection", NULL};
 
-static const char *const worker_names[MAX_WORKERS] = {
-    "grpc-0", "grpc-1", "grpc-2",  "grpc-3",  "grpc-4",  "grpc-5",  "grpc-6",  "grpc-7",
-    "grpc-8", "grpc-9", "grpc-10", "grpc-11", "grpc-12", "grpc-13", "grpc-14", "grpc-15"};
-
 struct program {
     struct arena           *arena; /* of what lives as long as the program */
     struct collector_config config;
     struct metrics         *metrics;
-    struct rpc_worker      *workers[MAX_WORKERS];
+    struct rpc_worker      *workers[RPC_MAX_WORKERS];
     size_t                  n_workers;
     struct journal         *journal; /* NULL, as the relay: no destinations */
     struct relay           *relay;
@@ -106,8 +102,8 @@ static int open_metrics(struct program *program)
 static int open_workers(struct program *program)
 {
     while (program->n_workers < program->config.n_workers) {
-        int r =
-            rpc_worker_new(&program->workers[program->n_workers], worker_names[program->n_workers]);
+        int r = rpc_worker_new(&program->workers[program->n_workers],
+                               rpc_worker_name(program->n_workers));
         if (r < 0)
             return process_complain("a gRPC worker", r);
         program->n_workers++;

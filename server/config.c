@@ -30,7 +30,7 @@ static const struct setting table[] = {
     {"WORK", SETTING_CHOICE, AT(work), "none", .choices = "none|fibonacci", .help = "What to do besides calling others: fibonacci computes and sleeps."},
     {"WORK_SLEEP_MAX", SETTING_DURATION, AT(work_sleep_max_ns), "50ms", .max = 60e9, .help = "The longest sleep of WORK."},
     {"WORK_FIBONACCI_MAX", SETTING_INTEGER, AT(work_fibonacci_max), "30", .max = WORK_MAX_FIBONACCI_INDEX, .help = "The largest Fibonacci number of WORK, by its index."},
-    {"WORKERS", SETTING_INTEGER, AT(workers), "0", .max = MAX_WORKERS, .help = "Threads for gRPC, and as many for HTTP; 0: one for every two processors, at most 4."},
+    {"WORKERS", SETTING_INTEGER, AT(workers), "0", .max = RPC_MAX_WORKERS, .help = "Threads for gRPC, and as many for HTTP; 0: one for every two processors, at most 4."},
     {"DRAIN_GRACE", SETTING_DURATION, AT(drain_grace_ns), "500ms", .max = 600e9, .help = "After SIGTERM: how long to go on serving while readiness says no."},
     {"DRAIN_TIMEOUT", SETTING_DURATION, AT(drain_timeout_ns), "10s", .max = 600e9, .help = "After that: how long requests in hand may take to end."},
     {"TRACE_URL", SETTING_TEXT, AT(trace_url), NULL, .help = "Link to a trace, shown with each answer; {trace_id} is replaced."},

@@ -15,8 +15,6 @@
 #include "server/hop_metrics.h"
 #include "server/upstream.h"
 
-enum { MAX_WORKERS = 16 };
-
 struct exchange;
 
 struct hop_worker {
@@ -34,7 +32,7 @@ struct hop {
     struct http_client         *http_client;
     struct upstream            *upstreams;
     size_t                      n_upstreams;
-    struct hop_worker           workers[MAX_WORKERS];
+    struct hop_worker           workers[RPC_MAX_WORKERS];
     size_t                      n_workers;
 
     uint64_t         fault_seed;

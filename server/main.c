@@ -56,20 +56,16 @@ static const char *const services[] = {"tracehop.v1.Hop", "grpc.health.v1.Health
                                        "grpc.reflection.v1.ServerReflection",
                                        "grpc.reflection.v1alpha.ServerReflection", NULL};
 
-static const char *const worker_names[MAX_WORKERS] = {
-    "grpc-0", "grpc-1", "grpc-2",  "grpc-3",  "grpc-4",  "grpc-5",  "grpc-6",  "grpc-7",
-    "grpc-8", "grpc-9", "grpc-10", "grpc-11", "grpc-12", "grpc-13", "grpc-14", "grpc-15"};
-
 struct program {
-    struct arena          *arena; /* of what lives as long as the program */
-    struct server_config   config;
-    struct metrics        *metrics;
-    struct span_exporter  *exporter;
-    struct tracer         *tracer;
-    struct hop             hop;
-    struct rpc_worker     *rpc_workers[MAX_WORKERS]; /* the hop's, as the gRPC server takes them */
-    struct rpc_server     *rpc_server;
-    struct rpc_health     *health;
+    struct arena         *arena; /* of what lives as long as the program */
+    struct server_config  config;
+    struct metrics       *metrics;
+    struct span_exporter *exporter;
+    struct tracer        *tracer;
+    struct hop            hop;
+    struct rpc_worker *rpc_workers[RPC_MAX_WORKERS]; /* the hop's, as the gRPC server takes them */
+    struct rpc_server *rpc_server;
+    struct rpc_health *health;
     struct rpc_reflection *reflection;
     struct http_server    *http_server;
     struct admin           admin;
@@ -155,7 +151,7 @@ static int open_workers(struct program *program)
     struct hop *hop = &program->hop;
 
     while (hop->n_workers < program->config.n_workers) {
-        int r = rpc_worker_new(&hop->workers[hop->n_workers].rpc, worker_names[hop->n_workers]);
+        int r = rpc_worker_new(&hop->workers[hop->n_workers].rpc, rpc_worker_name(hop->n_workers));
         if (r < 0)
             return process_complain("a gRPC worker", r);
         hop->n_workers++;

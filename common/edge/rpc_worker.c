@@ -130,6 +130,16 @@ static grpc_call *wake_call_new(grpc_completion_queue *queue)
     return call;
 }
 
+const char *rpc_worker_name(size_t number)
+{
+    static const char *const names[RPC_MAX_WORKERS] = {
+        "grpc-0", "grpc-1", "grpc-2",  "grpc-3",  "grpc-4",  "grpc-5",  "grpc-6",  "grpc-7",
+        "grpc-8", "grpc-9", "grpc-10", "grpc-11", "grpc-12", "grpc-13", "grpc-14", "grpc-15"};
+
+    assert(number < RPC_MAX_WORKERS);
+    return names[number];
+}
+
 int rpc_worker_new(struct rpc_worker **ret_worker, const char *name)
 {
     struct rpc_worker *worker = calloc(1, sizeof(*worker));

@@ -44,6 +44,10 @@ struct rpc_tag {
     void (*run)(struct rpc_tag *tag, bool ok);
 };
 
+/* "grpc-0", "grpc-1", ...: what a program calls its workers, of which it has no more than that. */
+enum { RPC_MAX_WORKERS = 16 };
+const char *rpc_worker_name(size_t number);
+
 /* `name` (at most 15 bytes, a constant) is what the thread is called. 0 or -ENOMEM. */
 int  rpc_worker_new(struct rpc_worker **ret_worker, const char *name);
 void rpc_worker_free(struct rpc_worker *worker);
