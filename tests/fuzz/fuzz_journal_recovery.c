@@ -130,6 +130,19 @@ static size_t read_everything(struct journal *journal, const struct journal_reco
     return n_records;
 }
 
+static void expect_records(struct journal *journal, const struct journal_recovery *recovery,
+                           size_t expected)
+{
+    size_t                  saw = read_everything(journal, recovery);
+    struct journal_position end = journal_end(journal);
+
+    if (saw == expected)
+        return;
+    fprintf(stderr, "saw %zu records, expected %zu; the log ends at %ju, span %ju\n", saw, expected,
+            (uintmax_t)end.offset, (uintmax_t)end.span);
+    abort();
+}
+
 struct awaited {
     struct journal_entry entry;
     sem_t                is_done;
@@ -172,12 +185,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     append(journal);
-    assert(read_everything(journal, &recovery) == n_records + 1);
+    expect_records(journal, &recovery, n_records + 1);
     journal_close(journal);
 
     /* What was found once is found again. */
     journal = open_journal(&recovery);
-    assert(read_everything(journal, &recovery) == n_records + 1);
+    expect_records(journal, &recovery, n_records + 1);
     assert(recovery.cut_bytes == 0 && recovery.skipped_bytes == 0);
     journal_close(journal);
     return 0;
