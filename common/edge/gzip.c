@@ -84,7 +84,7 @@ int gzip_inflate(struct str compressed, size_t max_bytes, struct budget *budget,
     size_t cap_bytes = compressed.len < budget->max_bytes
                            ? smaller(max_bytes, budget->max_bytes - compressed.len)
                            : 0;
-    if (announced_bytes(compressed) > cap_bytes)
+    if (cap_bytes == 0 || announced_bytes(compressed) > cap_bytes)
         return -E2BIG;
 
     cleanup_with(libdeflate_free_decompressor_at) struct libdeflate_decompressor *decompressor =
