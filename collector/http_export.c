@@ -58,11 +58,6 @@ static void refuse(struct http_request *request, struct intake *intake, enum rec
     answer(request, media, &refusal);
 }
 
-static struct http_export *export_new(struct http_request *request)
-{
-    return arena_zalloc(http_request_arena(request), sizeof(struct http_export));
-}
-
 /* 0, or -errno and why. */
 static int open_body(struct http_export *export, struct refusal *ret_refusal)
 {
@@ -83,7 +78,7 @@ struct http_export *http_export_begin(struct http_request *request, struct intak
                                       enum receiver receiver, enum media media,
                                       http_export_answer_fn *answer)
 {
-    struct http_export *export = export_new(request);
+    struct http_export *export = arena_alloc(http_request_arena(request), sizeof(*export));
     struct refusal refusal = refusal_short_of_memory();
     if (!export) {
         refuse(request, intake, receiver, media, answer, refusal);

@@ -2,21 +2,10 @@
 
 #include <errno.h>
 
+#include "tests/unit/environment.h"
 #include "tests/unit/expect.h"
 
 #include "common/base/arena.h"
-
-/* The environment of a test: name, value, name, value, NULL. */
-static const char *const *environment;
-
-static char *lookup(const char *name)
-{
-    for (const char *const *pair = environment; pair && *pair; pair += 2) {
-        if (strcmp(pair[0], name) == 0)
-            return (char *)pair[1];
-    }
-    return NULL;
-}
 
 struct fixture {
     struct arena           *arena;
