@@ -8,15 +8,25 @@
 #include "common/base/text.h"
 #include "server/reply.h"
 
-/* What is shown of one request: the tree of this hop, and how it ended here. */
-struct rendering {
-    const struct reply   *reply;
-    const struct failure *failure;   /* NULL: all went well */
-    struct str            trace_url; /* empty: no link */
-    struct str            warning;   /* what of `fail` and `delay` was ignored; may be empty */
+/* What the request asked for, which a page offers to change. Each may be empty. */
+struct request_headers {
+    struct str fail, delay, user; /* user: x-dev-user */
 };
 
-/* The classic lines: "frontend-prod - 0.172secs", then per upstream "URI -> what it answered". */
+/* What is shown of one request: the tree of this hop, and how it ended here. */
+struct rendering {
+    const struct reply    *reply;
+    const struct failure  *failure;     /* NULL: all went well */
+    struct str             trace_url;   /* empty: no link */
+    struct str             warning;     /* what of `fail` and `delay` was ignored; may be empty */
+    struct request_headers asked;       /* for the page */
+    bool                   is_detailed; /* text: with attempts and calls */
+};
+
+/*
+ * The classic lines: "frontend-prod - 0.172secs", then per upstream "URI -> what
+ * it answered"; in detail also the attempt of each hop and what it cost.
+ */
 void render_text(const struct rendering *rendering, struct text *to);
 
 /* The proto's JSON mapping; a failure of this hop is the extra member "failure". */

@@ -53,6 +53,7 @@ struct reply {
     uint64_t                duration_us;
     struct str              trace_id;
     uint32_t                attempt;
+    uint32_t                calls; /* what this call cost: itself and all below, each try counted */
     struct work_report      work;
     struct upstream_result *upstreams;
     size_t                  n_upstreams;
