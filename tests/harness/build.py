@@ -15,7 +15,7 @@ def program(name):
 
 
 def tool(name):
-    """A foreign program, as tests/peers/get left it."""
+    """A foreign program, as scripts/get left it."""
     return ROOT / ".tools/bin" / name
 
 

@@ -1,4 +1,4 @@
-module tracehop/tests/peers/tools/grpcurl
+module tracehop/scripts/tools/grpcurl
 
 go 1.21
 

@@ -1,4 +1,4 @@
-module tracehop/tests/peers/tools/jaeger
+module tracehop/scripts/tools/jaeger
 
 go 1.24.6
 

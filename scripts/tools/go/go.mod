@@ -1,0 +1,3 @@
+module tracehop/scripts/tools/go
+
+go 1.19

@@ -1,3 +1,0 @@
-module tracehop/tests/peers/tools/go
-
-go 1.19
