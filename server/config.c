@@ -23,6 +23,7 @@ static const struct setting table[] = {
     {"GRPC_LISTEN", SETTING_LISTEN, AT(grpc_listen), "0.0.0.0:9090", .help = "Where to serve gRPC."},
     {"ADMIN_LISTEN", SETTING_LISTEN, AT(admin_listen), "0.0.0.0:9464", .help = "Where to serve /healthz, /readyz and /metrics."},
     {"UPSTREAM_URI", SETTING_TEXT, AT(upstream_uri), NULL, .help = "Whom to call: grpc://, http:// or https:// URIs, separated by commas; grpc://a:1|b:2 is one upstream with two addresses. Empty: the last hop."},
+    {"OUTBOUND_PROXY", SETTING_TEXT, AT(outbound_proxy), NULL, .help = "host:port to connect to for every upstream, whatever its URI says; the URI's host and port stay the authority. Stands in for the interception of a sidecar where there is none."},
     {"UPSTREAM_ORDER", SETTING_CHOICE, AT(upstream_order), "parallel", .choices = "parallel|sequential", .help = "How several upstreams are called."},
     {"UPSTREAM_TIMEOUT", SETTING_DURATION, AT(upstream_timeout_ns), "10s", .min = 1e6, .max = 3600e9, .help = "How long a call may take; the caller's deadline wins when it is shorter."},
     {"ON_UPSTREAM_FAILURE", SETTING_CHOICE, AT(on_upstream_failure), "propagate", .choices = "propagate|report", .help = "Fail with the upstream, or answer 200 and show its failure in the tree."},
@@ -90,6 +91,37 @@ static int read_upstreams(struct server_config *config, struct complaint complai
             return r;
     }
     return 0;
+}
+
+/* One connection has one authority: addresses that take turns would have to share it. */
+static int check_proxied(const struct server_config *config, struct complaint complaint)
+{
+    for (size_t i = 0; i < config->n_upstreams; i++) {
+        if (config->upstreams[i].n_addresses > 1)
+            return complain(complaint,
+                            "OUTBOUND_PROXY: UPSTREAM_URI \"%.*s\" has several addresses: behind a "
+                            "proxy it can have one",
+                            STR_ARGS(config->upstreams[i].text));
+    }
+    return 0;
+}
+
+static int read_outbound_proxy(struct server_config *config, struct arena *arena,
+                               struct complaint complaint)
+{
+    struct str  text = config->settings.outbound_proxy;
+    const char *reason;
+    if (str_is_empty(text))
+        return 0;
+
+    struct uri *proxy = arena_alloc(arena, sizeof(*proxy));
+    if (!proxy)
+        return complain(complaint, "out of memory");
+    if (uri_parse_host_port(text, proxy, &reason) < 0)
+        return complain(complaint, "OUTBOUND_PROXY: \"%.*s\": %s", STR_ARGS(text), reason);
+
+    config->outbound_proxy = proxy;
+    return check_proxied(config, complaint);
 }
 
 static int read_names(struct server_config *config, struct arena *arena, struct complaint complaint)
@@ -274,6 +306,7 @@ int server_config_read(int argc, char *argv[], settings_lookup_fn *lookup, struc
 
     if ((r = read_names(config, arena, complaint)) < 0 ||
         (r = read_upstreams(config, complaint)) < 0 ||
+        (r = read_outbound_proxy(config, arena, complaint)) < 0 ||
         (r = read_propagation(config, arena, complaint)) < 0 ||
         (r = read_exporter(config, arena, complaint)) < 0 ||
         (r = read_resource(config, complaint)) < 0 || (r = read_seed(config, complaint)) < 0)

@@ -42,6 +42,7 @@ struct server_settings {
     struct str            role, version, service_name;
     struct listen_address http_listen, grpc_listen, admin_listen;
     struct str            upstream_uri;
+    struct str            outbound_proxy;
     int                   upstream_order;
     int64_t               upstream_timeout_ns;
     int                   on_upstream_failure;
@@ -74,6 +75,7 @@ struct server_config {
     struct str             instance; /* pod or host */
     struct upstream_config upstreams[CONFIG_MAX_UPSTREAMS];
     size_t                 n_upstreams;
+    const struct uri      *outbound_proxy; /* NULL: none */
     struct forward_list    forward;
     struct propagators     propagators;
     struct sampler         sampler;

@@ -170,8 +170,8 @@ static int open_upstreams(struct program *program)
 
     while (hop->n_upstreams < n_upstreams) {
         int r = upstream_open(&hop->upstreams[hop->n_upstreams],
-                              &program->config.upstreams[hop->n_upstreams], &hop->metrics,
-                              program->arena);
+                              &program->config.upstreams[hop->n_upstreams],
+                              program->config.outbound_proxy, &hop->metrics, program->arena);
         if (r < 0)
             return process_complain("an upstream", r);
         hop->n_upstreams++;

@@ -16,21 +16,34 @@ enum {
 
 static const char hop_method[] = "/tracehop.v1.Hop/Call";
 
-int upstream_open(struct upstream *upstream, const struct upstream_config *config,
-                  const struct hop_metrics *metrics, struct arena *arena)
+static int open_grpc(struct upstream *upstream, const struct upstream_config *config,
+                     const struct uri *proxy)
 {
-    static const struct rpc_client_limits limits = {.max_message_bytes = MAX_REPLY_BYTES,
-                                                    .max_metadata_bytes = MAX_METADATA_BYTES};
+    return rpc_peer_new(&upstream->peer, config->addresses, config->n_addresses, hop_method,
+                        &(struct rpc_client_options){.max_message_bytes = MAX_REPLY_BYTES,
+                                                     .max_metadata_bytes = MAX_METADATA_BYTES,
+                                                     .connect_to = proxy});
+}
 
+static int open_http(struct upstream *upstream, const struct uri *proxy, struct arena *arena)
+{
+    upstream->url = arena_copy(arena, upstream->text);
+    if (!upstream->url.at)
+        return -ENOMEM;
+
+    if (proxy)
+        upstream->proxy = proxy->text;
+    return 0;
+}
+
+int upstream_open(struct upstream *upstream, const struct upstream_config *config,
+                  const struct uri *proxy, const struct hop_metrics *metrics, struct arena *arena)
+{
     upstream->text = config->text;
     upstream->address = config->addresses[0];
     upstream->metrics = hop_metrics_upstream(metrics, config->text);
-    if (uri_is_grpc(&upstream->address))
-        return rpc_peer_new(&upstream->peer, config->addresses, config->n_addresses, hop_method,
-                            limits);
-
-    upstream->url = arena_copy(arena, config->text);
-    return upstream->url.at ? 0 : -ENOMEM;
+    return uri_is_grpc(&upstream->address) ? open_grpc(upstream, config, proxy)
+                                           : open_http(upstream, proxy, arena);
 }
 
 void upstream_close(struct upstream *upstream)
@@ -276,6 +289,7 @@ static bool start_http(struct upstream_call *call)
 
     call->private.http = http_start(call->hop->http_client, &(struct http_call){
                                                                 .url = call->upstream->url,
+                                                                .connect_to = call->upstream->proxy,
                                                                 .method = STR("GET"),
                                                                 .headers = &call->private.headers,
                                                                 .deadline_ns = call->deadline_ns,

@@ -25,12 +25,16 @@ struct upstream {
     struct uri          address; /* the first one */
     struct rpc_peer    *peer;    /* gRPC; NULL: HTTP */
     struct str          url;     /* HTTP; NUL-terminated */
+    struct str          proxy;   /* HTTP: "host:port" of OUTBOUND_PROXY; empty: none */
     struct call_metrics metrics;
 };
 
-/* 0 or -ENOMEM. Connects in the background. */
+/*
+ * 0 or -ENOMEM. Connects in the background: to `proxy`, or with NULL to where the
+ * URI says. What it points to must stay.
+ */
 int  upstream_open(struct upstream *upstream, const struct upstream_config *config,
-                   const struct hop_metrics *metrics, struct arena *arena);
+                   const struct uri *proxy, const struct hop_metrics *metrics, struct arena *arena);
 void upstream_close(struct upstream *upstream);
 
 struct upstream_call;

@@ -239,6 +239,22 @@ int uri_parse(struct str text, struct uri *ret_uri, const char **ret_reason)
     return 0;
 }
 
+int uri_parse_host_port(struct str text, struct uri *ret_uri, const char **ret_reason)
+{
+    struct uri  uri = {.text = text, .path = STR("/"), .scheme = URI_GRPC};
+    const char *reason = parse_authority(text, &uri);
+
+    if (reason)
+        return refuse(reason, ret_reason);
+    *ret_uri = uri;
+    return 0;
+}
+
+void uri_add_authority(struct text *text, const struct uri *uri)
+{
+    text_add_format(text, uri->is_ipv6 ? "[%.*s]:%u" : "%.*s:%u", STR_ARGS(uri->host), uri->port);
+}
+
 int uri_parse_addresses(struct str text, struct uri uris[], size_t max, size_t *ret_count,
                         const char **ret_reason)
 {

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "common/base/str.h"
+#include "common/base/text.h"
 
 enum uri_scheme { URI_GRPC, URI_GRPCS, URI_HTTP, URI_HTTPS };
 
@@ -35,6 +36,13 @@ int uri_parse(struct str text, struct uri *ret_uri, const char **ret_reason);
  */
 int uri_parse_addresses(struct str text, struct uri uris[], size_t max, size_t *ret_count,
                         const char **ret_reason);
+
+/* "host:port" alone, which is no URI: `path` is then "/", `scheme` means nothing. Errors as
+ * uri_parse. */
+int uri_parse_host_port(struct str text, struct uri *ret_uri, const char **ret_reason);
+
+/* "host:port", with brackets around an IPv6 address; always with the port. */
+void uri_add_authority(struct text *text, const struct uri *uri);
 
 /* grpc:// and grpcs:// */
 bool uri_is_grpc(const struct uri *uri);

@@ -44,8 +44,9 @@ struct http_outcome {
 typedef void http_done_fn(const struct http_outcome *outcome, void *context);
 
 struct http_call {
-    struct str             url;     /* NUL-terminated, as are all names and values below */
-    struct str             method;  /* "GET" or "POST" */
+    struct str url;        /* NUL-terminated, as are all names and values below */
+    struct str method;     /* "GET" or "POST" */
+    struct str connect_to; /* "host:port" to connect to, whatever `url` says; empty: as it says */
     const struct metadata *headers; /* a value that cannot stand in a header is left out */
     struct str             body;    /* POST */
     int64_t                deadline_ns;

@@ -8,7 +8,7 @@
 #include "common/base/clock.h"
 
 enum {
-    MAX_HEADER_BYTES = 256 * 1024,
+    MAX_LINES_BYTES = 256 * 1024, /* of the header, above all */
     /* Longer ones are given back to the system after use. */
     MAX_KEPT_BODY_BYTES = 64 * 1024,
     /* Below the time after which servers commonly close an idle connection, and above a pause. */
@@ -118,17 +118,25 @@ static void take_away_defaults(struct line_list *lines, const struct metadata *h
 static int set_header(struct http_transfer *transfer)
 {
     const struct metadata *headers = transfer->call.headers;
-    struct line_list       lines = {.arena = arena_new(MAX_HEADER_BYTES), .last = &lines.first};
-
-    transfer->arena = lines.arena;
-    if (!lines.arena)
-        return -ENOMEM;
+    struct line_list       lines = {.arena = transfer->arena, .last = &lines.first};
 
     for (size_t i = 0; headers && i < headers->count; i++)
         if (is_legal(&headers->fields[i]))
             add_field(&lines, &headers->fields[i]);
     take_away_defaults(&lines, headers);
     curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, lines.first);
+    return lines.is_short ? -ENOMEM : 0;
+}
+
+/* CURLOPT_CONNECT_TO: an empty host and an empty port stand for any. */
+static int set_target(struct http_transfer *transfer)
+{
+    struct str       connect_to = transfer->call.connect_to;
+    struct line_list lines = {.arena = transfer->arena, .last = &lines.first};
+
+    if (!str_is_empty(connect_to))
+        add_line(&lines, arena_format(lines.arena, "::%.*s", STR_ARGS(connect_to)));
+    curl_easy_setopt(transfer->easy, CURLOPT_CONNECT_TO, lines.first);
     return lines.is_short ? -ENOMEM : 0;
 }
 
@@ -165,6 +173,9 @@ int http_transfer_prepare(struct http_transfer *transfer, int64_t now_ns)
         return -ENOMEM;
     if (!transfer->body.is_heap)
         transfer->body = text_on_heap(0);
+    transfer->arena = arena_new(MAX_LINES_BYTES);
+    if (!transfer->arena)
+        return -ENOMEM;
 
     transfer->error[0] = '\0';
     transfer->is_body_cut = false;
@@ -172,7 +183,8 @@ int http_transfer_prepare(struct http_transfer *transfer, int64_t now_ns)
     if (curl_easy_setopt(transfer->easy, CURLOPT_URL, call->url.at) != CURLE_OK)
         return -ENOMEM;
     curl_easy_setopt(transfer->easy, CURLOPT_TIMEOUT_MS, timeout_ms(call->deadline_ns, now_ns));
-    return set_header(transfer);
+    int r = set_target(transfer);
+    return r < 0 ? r : set_header(transfer);
 }
 
 static void reset(struct http_transfer *transfer)

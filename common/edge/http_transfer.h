@@ -18,7 +18,7 @@
 struct http_transfer {
     CURL            *easy;  /* CURLOPT_PRIVATE is the transfer */
     struct http_call call;  /* set by the owner */
-    struct arena    *arena; /* for the lines of the header */
+    struct arena    *arena; /* for the lists that curl borrows */
     struct text      body;
     bool             is_body_cut;
     char             error[CURL_ERROR_SIZE];

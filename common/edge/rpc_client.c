@@ -15,6 +15,8 @@
 #include "common/edge/rpc_call.h"
 #include "common/edge/rpc_codec.h"
 
+enum { MAX_ADDRESS_TEXT = 512 };
+
 /*
  * Each address has a channel of its own. A name may stand for several hosts;
  * its channel sees them all, and takes turns.
@@ -51,11 +53,14 @@ static grpc_arg string_arg(const char *key, const char *value)
     return (grpc_arg){.type = GRPC_ARG_STRING, .key = (char *)key, .value.string = (char *)value};
 }
 
-static grpc_channel *library_channel_new(const char *target, const struct rpc_client_limits *limits)
+/* Both texts are NUL-terminated. */
+static grpc_channel *library_channel_new(const char *target, const char *authority,
+                                         const struct rpc_client_options *options)
 {
     grpc_arg args[] = {
-        rpc_integer_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, (int)limits->max_message_bytes),
-        rpc_integer_arg(GRPC_ARG_MAX_METADATA_SIZE, (int)limits->max_metadata_bytes),
+        string_arg(GRPC_ARG_DEFAULT_AUTHORITY, authority),
+        rpc_integer_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, (int)options->max_message_bytes),
+        rpc_integer_arg(GRPC_ARG_MAX_METADATA_SIZE, (int)options->max_metadata_bytes),
         string_arg(GRPC_ARG_SERVICE_CONFIG, service_config),
         /* Else a TXT record could replace it. */
         rpc_integer_arg(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1),
@@ -69,9 +74,9 @@ static grpc_channel *library_channel_new(const char *target, const struct rpc_cl
         rpc_integer_arg(GRPC_ARG_ENABLE_CHANNELZ, 0),
         rpc_integer_arg(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200),
         rpc_integer_arg(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS,
-                        limits->max_reconnect_ms > 0 ? limits->max_reconnect_ms : 3000),
+                        options->max_reconnect_ms > 0 ? options->max_reconnect_ms : 3000),
         rpc_integer_arg(GRPC_ARG_KEEPALIVE_TIME_MS,
-                        limits->keepalive_ms > 0 ? limits->keepalive_ms : INT_MAX),
+                        options->keepalive_ms > 0 ? options->keepalive_ms : INT_MAX),
         rpc_integer_arg(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10000),
         rpc_integer_arg(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, 2000),
     };
@@ -83,23 +88,33 @@ static grpc_channel *library_channel_new(const char *target, const struct rpc_cl
     return channel;
 }
 
-static void channel_open(struct rpc_channel *channel, const struct uri *address, const char *method,
-                         const struct rpc_client_limits *limits)
+/* "scheme" and the address as text in `buffer`, which has room for any. */
+static const char *address_text(char buffer[static MAX_ADDRESS_TEXT], const char *scheme,
+                                const struct uri *address)
 {
-    char        buffer[512];
-    struct text target = text_in_buffer(buffer, sizeof(buffer) - 1);
+    struct text text = text_in_buffer(buffer, MAX_ADDRESS_TEXT - 1);
 
-    text_add_format(&target, address->is_ipv6 ? "dns:///[%.*s]:%u" : "dns:///%.*s:%u",
-                    STR_ARGS(address->host), address->port);
-    buffer[target.len] = '\0';
+    text_add(&text, str_from(scheme));
+    uri_add_authority(&text, address);
+    assert(!text.is_cut);
+    buffer[text.len] = '\0';
+    return buffer;
+}
 
-    channel->channel = library_channel_new(buffer, limits);
+static void channel_open(struct rpc_channel *channel, const struct uri *address, const char *method,
+                         const struct rpc_client_options *options)
+{
+    const struct uri *target = options->connect_to ? options->connect_to : address;
+    char              target_buffer[MAX_ADDRESS_TEXT], authority_buffer[MAX_ADDRESS_TEXT];
+
+    channel->channel = library_channel_new(address_text(target_buffer, "dns:///", target),
+                                           address_text(authority_buffer, "", address), options);
     channel->method = grpc_channel_register_call(channel->channel, method, NULL, NULL);
     grpc_channel_check_connectivity_state(channel->channel, /* try_to_connect= */ 1);
 }
 
 int rpc_peer_new(struct rpc_peer **ret_peer, const struct uri addresses[], size_t n_addresses,
-                 const char *method, struct rpc_client_limits limits)
+                 const char *method, const struct rpc_client_options *options)
 {
     assert(n_addresses > 0);
 
@@ -113,7 +128,7 @@ int rpc_peer_new(struct rpc_peer **ret_peer, const struct uri addresses[], size_
     }
 
     for (size_t i = 0; i < n_addresses; i++)
-        channel_open(&peer->channels[i], &addresses[i], peer->method, &limits);
+        channel_open(&peer->channels[i], &addresses[i], peer->method, options);
     peer->n_channels = n_addresses;
 
     *ret_peer = peer;

@@ -23,9 +23,15 @@ struct rpc_call;
 struct rpc_peer;
 typedef struct grpc_call grpc_call;
 
-struct rpc_client_limits {
+struct rpc_client_options {
     size_t max_message_bytes; /* of a response */
     size_t max_metadata_bytes;
+
+    /*
+     * Where to connect instead of the addresses, which the peer still hears as :authority;
+     * NULL: to the addresses themselves.
+     */
+    const struct uri *connect_to;
 
     /* How long at most between two attempts to connect; 0: 3 s. */
     int max_reconnect_ms;
@@ -40,7 +46,7 @@ struct rpc_client_limits {
 
 /* Connects in the background. `method` is "/package.Service/Method". 0 or -ENOMEM. */
 int rpc_peer_new(struct rpc_peer **ret_peer, const struct uri addresses[], size_t n_addresses,
-                 const char *method, struct rpc_client_limits limits);
+                 const char *method, const struct rpc_client_options *options);
 
 /* No call may be in flight. NULL is fine. */
 void rpc_peer_free(struct rpc_peer *peer);

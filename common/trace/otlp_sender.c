@@ -38,10 +38,10 @@ static int open_grpc(struct otlp_sender *sender, const struct uri *endpoint)
 
     return rpc_peer_new(&sender->peer, endpoint, 1,
                         "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
-                        (struct rpc_client_limits){.max_message_bytes = MAX_RESPONSE_BYTES,
-                                                   .max_metadata_bytes = MAX_METADATA_BYTES,
-                                                   .max_reconnect_ms = 1000,
-                                                   .keepalive_ms = 20000});
+                        &(struct rpc_client_options){.max_message_bytes = MAX_RESPONSE_BYTES,
+                                                     .max_metadata_bytes = MAX_METADATA_BYTES,
+                                                     .max_reconnect_ms = 1000,
+                                                     .keepalive_ms = 20000});
 }
 
 static int open_http(struct otlp_sender *sender, const struct uri *endpoint)

@@ -19,6 +19,10 @@ BAD = {
         "grpc://backend:70000", "http://", "grpc://a:1,,grpc://b:2x", "grpc://a:1|http://b:2",
         "http://user@host/", "http://host/#fragment", "http://ho st/",
     ),
+    "OUTBOUND_PROXY": (
+        "15001", "127.0.0.1", "127.0.0.1:0", ":15001", "grpc://127.0.0.1:15001", "127.0.0.1:15001/",
+        "::1:15001", "user@127.0.0.1:15001",
+    ),
     "UPSTREAM_TIMEOUT": ("10", "-1s", "soon", "0s", "1e9h", "10 s"),
     "UPSTREAM_ORDER": ("random",),
     "ON_UPSTREAM_FAILURE": ("ignore", "propagate,report"),
@@ -55,6 +59,9 @@ class Refusals(ProgramTest):
     def test_values_that_contradict_each_other_are_refused(self):
         self.assertIn("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", refusal(
             OTEL_BSP_MAX_QUEUE_SIZE="10", OTEL_BSP_MAX_EXPORT_BATCH_SIZE="20"
+        ))
+        self.assertIn("grpc://a:1|b:2", refusal(
+            OUTBOUND_PROXY="127.0.0.1:15001", UPSTREAM_URI="grpc://a:1|b:2"
         ))
 
     def test_a_bad_flag_is_named(self):

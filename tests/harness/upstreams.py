@@ -45,10 +45,11 @@ class Arrivals:
 class Arrival:
     """A request: its headers as (name, value) in bytes, names in lower case."""
 
-    def __init__(self, protocol, headers, path=""):
+    def __init__(self, protocol, headers, path="", authority=""):
         self.protocol = protocol
         self.headers = headers
         self.path = path
+        self.authority = authority
 
     def all(self, name):
         return [value for own, value in self.headers if own == name.encode()]
@@ -204,7 +205,7 @@ class GrpcUpstream:
         return f"grpc://127.0.0.1:{self.port}"
 
     def _serve(self, _request, context):
-        self.arrivals.add(Arrival("grpc", _raw_metadata(context)))
+        self.arrivals.add(Arrival("grpc", _raw_metadata(context), authority=_authority(context)))
         return self._behave(context).SerializeToString()
 
     @staticmethod
@@ -226,6 +227,11 @@ class _CallHandler(grpc.GenericRpcHandler):
 
     def service(self, details):
         return self._method if details.method == rpc.CALL else None
+
+
+def _authority(context):
+    """What the caller put into :authority. The library knows it, and has no public name for it."""
+    return context._rpc_event.call_details.host.decode()
 
 
 def _raw_metadata(context):

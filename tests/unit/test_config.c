@@ -86,6 +86,20 @@ static void upstreams_may_be_several_and_have_several_addresses(void **state)
     assert_str(fixture->config.upstreams[1].addresses[0].path, "/time");
 }
 
+static void a_proxy_is_an_address_and_nobody_s_by_default(void **state)
+{
+    struct fixture *fixture = *state;
+
+    read_config(fixture, NULL);
+    assert_null(fixture->config.outbound_proxy);
+    assert_int_equal(
+        read_config(fixture, (const char *const[]){"OUTBOUND_PROXY", "[::1]:15001", "UPSTREAM_URI",
+                                                   "grpc://a:1,grpc://b:2", NULL}),
+        SETTINGS_READY);
+    assert_str(fixture->config.outbound_proxy->host, "::1");
+    assert_int_equal(fixture->config.outbound_proxy->port, 15001);
+}
+
 static void a_given_name_is_shown_instead_of_role_and_version(void **state)
 {
     struct fixture *fixture = *state;
@@ -159,6 +173,10 @@ static void what_is_wrong_is_refused_by_name_and_value(void **state)
         {{"UPSTREAM_URI", "grpc://a:1,,grpc://b:1"}, {"UPSTREAM_URI", ""}},
         {{"UPSTREAM_URI", "grpcs://a:1"}, {"UPSTREAM_URI", "grpcs"}},
         {{"UPSTREAM_URI", "http://a:1|b:2"}, {"UPSTREAM_URI", "several addresses"}},
+        {{"OUTBOUND_PROXY", "15001"}, {"OUTBOUND_PROXY", "15001"}},
+        {{"OUTBOUND_PROXY", "grpc://a:1"}, {"OUTBOUND_PROXY", "grpc://a:1"}},
+        {{"OUTBOUND_PROXY", "p:1", "UPSTREAM_URI", "http://c,grpc://a:1|b:2"},
+         {"OUTBOUND_PROXY", "grpc://a:1|b:2"}},
         {{"UPSTREAM_ORDER", "random"}, {"UPSTREAM_ORDER", "random"}},
         {{"UPSTREAM_TIMEOUT", "10"}, {"UPSTREAM_TIMEOUT", "10"}},
         {{"UPSTREAM_TIMEOUT", "-1s"}, {"UPSTREAM_TIMEOUT", "-1s"}},
@@ -202,6 +220,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(without_settings_a_hop_is_the_last_one, set_up, tear_down),
         cmocka_unit_test_setup_teardown(upstreams_may_be_several_and_have_several_addresses, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_proxy_is_an_address_and_nobody_s_by_default, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_given_name_is_shown_instead_of_role_and_version, set_up,
                                         tear_down),

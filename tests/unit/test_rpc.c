@@ -123,16 +123,16 @@ DEFINE_CLEANUP(struct world *, world_free)
 
 static struct world *world_new(rpc_handler_fn *handle)
 {
-    static const struct rpc_server_limits server_limits = {.max_message_bytes = 4096,
-                                                           .max_metadata_bytes = 16384,
-                                                           .max_streams = 100,
-                                                           .arena_bytes = 65536};
-    static const struct rpc_client_limits client_limits = {.max_message_bytes = 65536,
-                                                           .max_metadata_bytes = 16384};
-    struct listen_address                 anywhere;
-    struct uri                            uri;
-    const char                           *reason;
-    struct world                         *world = calloc(1, sizeof(*world));
+    static const struct rpc_server_limits  server_limits = {.max_message_bytes = 4096,
+                                                            .max_metadata_bytes = 16384,
+                                                            .max_streams = 100,
+                                                            .arena_bytes = 65536};
+    static const struct rpc_client_options client_options = {.max_message_bytes = 65536,
+                                                             .max_metadata_bytes = 16384};
+    struct listen_address                  anywhere;
+    struct uri                             uri;
+    const char                            *reason;
+    struct world                          *world = calloc(1, sizeof(*world));
 
     pthread_mutex_init(&world->lock, NULL);
     pthread_cond_init(&world->changed, NULL);
@@ -150,7 +150,7 @@ static struct world *world_new(rpc_handler_fn *handle)
 
     struct str text = arena_format(world->arena, "grpc://127.0.0.1:%u", world->port);
     assert_int_equal(uri_parse(text, &uri, &reason), 0);
-    assert_int_equal(rpc_peer_new(&world->peer, &uri, 1, method, client_limits), 0);
+    assert_int_equal(rpc_peer_new(&world->peer, &uri, 1, method, &client_options), 0);
     return world;
 }
 
@@ -294,7 +294,7 @@ static void a_method_that_nobody_added_is_unimplemented(void **state)
     assert_int_equal(uri_parse(text, &uri, &reason), 0);
     rpc_peer_free(take(world->peer));
     assert_int_equal(rpc_peer_new(&world->peer, &uri, 1, "/test.Service/Other",
-                                  (struct rpc_client_limits){65536, 16384}),
+                                  &(struct rpc_client_options){65536, 16384}),
                      0);
     assert_int_equal(call(world).status, STATUS_UNIMPLEMENTED);
 }
@@ -323,7 +323,7 @@ static void a_peer_that_does_not_listen_is_unavailable(void **state)
     assert_int_equal(uri_parse(STR("grpc://127.0.0.1:1"), &uri, &reason), 0);
     rpc_peer_free(take(world->peer));
     assert_int_equal(
-        rpc_peer_new(&world->peer, &uri, 1, method, (struct rpc_client_limits){65536, 16384}), 0);
+        rpc_peer_new(&world->peer, &uri, 1, method, &(struct rpc_client_options){65536, 16384}), 0);
     assert_int_equal(call(world).status, STATUS_UNAVAILABLE);
 }
 
@@ -340,7 +340,7 @@ static void a_living_address_takes_the_calls_of_a_dead_one(void **state)
     assert_int_equal(uri_parse_addresses(text, uris, 2, &n_uris, &reason), 0);
     rpc_peer_free(take(world->peer));
     assert_int_equal(
-        rpc_peer_new(&world->peer, uris, 2, method, (struct rpc_client_limits){65536, 16384}), 0);
+        rpc_peer_new(&world->peer, uris, 2, method, &(struct rpc_client_options){65536, 16384}), 0);
 
     /* Until the dead one is known to be dead a call may still try it. */
     for (int tries = 0; call(world).status != STATUS_OK; tries++)

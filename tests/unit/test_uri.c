@@ -239,6 +239,62 @@ static void bad_lists_of_addresses_are_refused(void **state)
     }
 }
 
+static void a_host_and_a_port_make_an_address(void **state)
+{
+    (void)state;
+    struct uri uri;
+
+    assert_int_equal(uri_parse_host_port(STR("proxy:15001"), &uri, NULL), 0);
+    expect_str(uri.host, STR("proxy"));
+    expect_str(uri.text, STR("proxy:15001"));
+    assert_int_equal(uri.port, 15001);
+    assert_int_equal(uri_parse_host_port(STR("[::1]:15001"), &uri, NULL), 0);
+    expect_str(uri.host, STR("::1"));
+    assert_true(uri.is_ipv6);
+}
+
+static void an_address_is_nothing_but_a_host_and_a_port(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *reason;
+    } cases[] = {
+        {"", "host is missing"},    {"proxy", "port is missing"}, {"15001", "IPv4"},
+        {":15001", "host"},         {"proxy:0", "port"},          {"proxy:1/", "port"},
+        {"grpc://proxy:1", "port"}, {"me@proxy:1", "user"},       {"::1:15001", "host"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        struct uri  uri = {.port = 4711};
+        const char *reason = "(none)";
+        int         r = uri_parse_host_port(str_from(cases[i].text), &uri, &reason);
+        if (r != -EINVAL || !strstr(reason, cases[i].reason))
+            fail_msg("\"%s\" gave %d, reason \"%s\"", cases[i].text, r, reason);
+        assert_int_equal(uri.port, 4711);
+    }
+}
+
+static void an_authority_is_the_host_and_always_the_port(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *uri, *authority;
+    } cases[] = {
+        {"grpc://middleware:9090", "middleware:9090"},
+        {"http://clock/time", "clock:80"},
+        {"https://[::1]", "[::1]:443"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        char        buffer[64];
+        struct text text = text_in_buffer(buffer, sizeof(buffer));
+        struct uri  uri;
+        assert_int_equal(uri_parse(str_from(cases[i].uri), &uri, NULL), 0);
+        uri_add_authority(&text, &uri);
+        expect_str(text_view(&text), str_from(cases[i].authority));
+    }
+}
+
 static void grpc_and_grpcs_are_grpc(void **state)
 {
     (void)state;
@@ -260,6 +316,9 @@ int main(void)
         cmocka_unit_test(later_addresses_of_a_peer_take_the_first_ones_scheme),
         cmocka_unit_test(one_address_is_a_list_too),
         cmocka_unit_test(bad_lists_of_addresses_are_refused),
+        cmocka_unit_test(a_host_and_a_port_make_an_address),
+        cmocka_unit_test(an_address_is_nothing_but_a_host_and_a_port),
+        cmocka_unit_test(an_authority_is_the_host_and_always_the_port),
         cmocka_unit_test(grpc_and_grpcs_are_grpc),
     };
     return cmocka_run_group_tests_name("uri", tests, NULL, NULL);
