@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
@@ -14,6 +15,7 @@ struct sighting {
     uint64_t hash;
     int64_t  last_ns;
     uint32_t count; /* 0: free */
+    uint32_t cost;  /* of the tries that have ended */
 };
 
 /* A call can only be in the set that its hash selects. */
@@ -69,34 +71,70 @@ void attempts_free(struct attempts *attempts)
     free(attempts);
 }
 
-/* Where `hash` is, or may go: a free or expired place, else the one seen longest ago. */
+static bool is_live(const struct sighting *sighting, int64_t oldest_ns)
+{
+    return sighting->count > 0 && sighting->last_ns >= oldest_ns;
+}
+
 static struct sighting *set_find(struct set *set, uint64_t hash, int64_t oldest_ns)
 {
-    struct sighting *place = &set->ways[0];
+    for (size_t i = 0; i < WAYS; i++) {
+        if (is_live(&set->ways[i], oldest_ns) && set->ways[i].hash == hash)
+            return &set->ways[i];
+    }
+    return NULL;
+}
+
+/* A free or expired place, else the one seen longest ago. */
+static struct sighting *set_make_room(struct set *set, int64_t oldest_ns)
+{
+    struct sighting *oldest = &set->ways[0];
 
     for (size_t i = 0; i < WAYS; i++) {
         struct sighting *way = &set->ways[i];
-        if (way->count > 0 && way->last_ns < oldest_ns)
-            way->count = 0;
-        if (way->count > 0 && way->hash == hash)
+        if (!is_live(way, oldest_ns))
             return way;
-        if (way->count == 0 || (place->count > 0 && way->last_ns < place->last_ns))
-            place = way;
+        if (way->last_ns < oldest->last_ns)
+            oldest = way;
     }
-    place->count = 0;
-    return place;
+    return oldest;
+}
+
+static struct set *set_for(struct attempts *attempts, uint64_t hash)
+{
+    return &attempts->locked.sets[hash & (attempts->n_sets - 1)];
+}
+
+static uint32_t add_saturated(uint32_t a, uint32_t b)
+{
+    return a <= UINT32_MAX - b ? a + b : UINT32_MAX;
 }
 
 static uint32_t count_locked(struct attempts *attempts, uint64_t hash, int64_t now_ns)
 {
-    struct set      *set = &attempts->locked.sets[hash & (attempts->n_sets - 1)];
-    struct sighting *sighting = set_find(set, hash, now_ns - attempts->ttl_ns);
+    struct set      *set = set_for(attempts, hash);
+    int64_t          oldest_ns = now_ns - attempts->ttl_ns;
+    struct sighting *sighting = set_find(set, hash, oldest_ns);
+    if (!sighting) {
+        sighting = set_make_room(set, oldest_ns);
+        *sighting = (struct sighting){.hash = hash};
+    }
 
-    sighting->hash = hash;
     sighting->last_ns = now_ns;
-    if (sighting->count < UINT32_MAX)
-        sighting->count++;
+    sighting->count = add_saturated(sighting->count, 1);
     return sighting->count;
+}
+
+static uint32_t add_cost_locked(struct attempts *attempts, uint64_t hash, uint32_t cost,
+                                int64_t now_ns)
+{
+    struct sighting *sighting = set_find(set_for(attempts, hash), hash, now_ns - attempts->ttl_ns);
+    if (!sighting)
+        return cost;
+
+    sighting->last_ns = now_ns;
+    sighting->cost = add_saturated(sighting->cost, cost);
+    return sighting->cost;
 }
 
 uint32_t attempts_count(struct attempts *attempts, struct str call, int64_t now_ns)
@@ -110,4 +148,18 @@ uint32_t attempts_count(struct attempts *attempts, struct str call, int64_t now_
     uint32_t count = count_locked(attempts, hash, now_ns);
     pthread_mutex_unlock(&attempts->lock);
     return count;
+}
+
+uint32_t attempts_add_cost(struct attempts *attempts, struct str call, uint32_t cost,
+                           int64_t now_ns)
+{
+    if (str_is_empty(call))
+        return cost;
+
+    uint64_t hash = siphash(attempts->key, call);
+
+    pthread_mutex_lock(&attempts->lock);
+    uint32_t sum = add_cost_locked(attempts, hash, cost, now_ns);
+    pthread_mutex_unlock(&attempts->lock);
+    return sum;
 }

@@ -27,6 +27,31 @@ uint32_t chain_attempt(uint32_t counted, struct str envoy_attempt_count)
     return (uint32_t)told;
 }
 
+/* What the upstream says itself, which may be anything; 0: nothing. */
+static uint32_t told_calls(const struct upstream_result *result)
+{
+    switch (result->outcome) {
+    case UPSTREAM_HOP:
+        return result->hop->calls;
+    case UPSTREAM_FAILURE:
+        return result->failure.partial ? result->failure.partial->calls : 0;
+    case UPSTREAM_HTTP:
+        break;
+    }
+    return 0;
+}
+
+uint32_t chain_calls(const struct upstream_result results[], size_t n_results)
+{
+    uint64_t calls = 1;
+
+    for (size_t i = 0; i < n_results; i++) {
+        uint32_t told = told_calls(&results[i]);
+        calls += told > 0 ? told : 1;
+    }
+    return calls < UINT32_MAX ? (uint32_t)calls : UINT32_MAX;
+}
+
 const struct failure *chain_failure(const struct upstream_result results[], size_t n_results,
                                     enum failure_policy policy)
 {

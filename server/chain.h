@@ -33,6 +33,13 @@ struct chain_decision chain_decide(const struct chain_input *input);
 /* How many tries of a call there were: what we counted, or a proxy's word when it says more. */
 uint32_t chain_attempt(uint32_t counted, struct str envoy_attempt_count);
 
+/*
+ * What one try cost in calls: 1 for the hop itself, and what each of its upstreams
+ * says that its call cost; an upstream that says nothing, or is no hop, counts as 1.
+ * At most UINT32_MAX.
+ */
+uint32_t chain_calls(const struct upstream_result results[], size_t n_results);
+
 enum failure_policy { FAILURE_PROPAGATES, FAILURE_IS_REPORTED };
 
 /*

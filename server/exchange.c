@@ -36,6 +36,7 @@ static void end_span(struct exchange *exchange, int64_t end_ns)
         span_set_int(span, STR("rpc.grpc.status_code"), status);
     else
         span_set_int(span, STR("http.response.status_code"), result->http_code);
+    span_set_int(span, STR("tracehop.calls"), result->reply.calls);
     if (result->failure)
         span_set_str(span, STR("error.type"), status_name(status));
     if (is_error && result->failure)
@@ -59,6 +60,15 @@ static void log_request(const struct exchange *exchange, enum status status)
              log_str("trace_id", exchange->result.reply.trace_id),
              log_str("span_id", span_id_format(&exchange->span.context.span_id, hex)),
              log_str("request_id", request_id));
+}
+
+/* This try's, and those of the tries before it, which a proxy hides from the caller. */
+static uint32_t count_calls(const struct exchange *exchange, int64_t now_ns)
+{
+    const struct reply *reply = &exchange->result.reply;
+
+    return attempts_add_cost(exchange->request.hop->attempts, exchange->mark,
+                             chain_calls(reply->upstreams, reply->n_upstreams), now_ns);
 }
 
 static void list_add(struct exchange *exchange, struct hop_worker *worker)
@@ -89,6 +99,7 @@ void exchange_end(struct exchange *exchange)
     int64_t                  duration_ns = end_ns - request->arrival.monotonic_ns;
 
     result->reply.duration_us = (uint64_t)(duration_ns / NS_PER_US);
+    result->reply.calls = count_calls(exchange, end_ns);
     end_span(exchange, end_ns);
     call_metrics_count(&request->hop->metrics.fronts[request->front], status, duration_ns,
                        exchange->span.is_recorded ? result->reply.trace_id : (struct str){0});

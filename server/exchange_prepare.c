@@ -40,15 +40,17 @@ static void begin_span(struct exchange *exchange)
 }
 
 /* Retries repeat the caller's mark; at the edge, the request id that the gateway made. */
-static uint32_t count_attempt(const struct exchange_request *request)
+static struct str call_mark(const struct exchange_request *request)
 {
-    struct str call = metadata_find(request->headers, STR("x-tracehop-call"));
-    uint32_t   counted = 1;
+    struct str mark = metadata_find(request->headers, STR("x-tracehop-call"));
 
-    if (str_is_empty(call))
-        call = metadata_find(request->headers, STR("x-request-id"));
-    if (!str_is_empty(call))
-        counted = attempts_count(request->hop->attempts, call, request->arrival.monotonic_ns);
+    return str_is_empty(mark) ? metadata_find(request->headers, STR("x-request-id")) : mark;
+}
+
+static uint32_t count_attempt(const struct exchange_request *request, struct str mark)
+{
+    uint32_t counted = attempts_count(request->hop->attempts, mark, request->arrival.monotonic_ns);
+
     return chain_attempt(counted, metadata_find(request->headers, STR("x-envoy-attempt-count")));
 }
 
@@ -122,13 +124,14 @@ struct exchange *exchange_prepare(const struct exchange_request *request)
         return NULL;
 
     exchange->request = *request;
+    exchange->mark = call_mark(request);
     exchange->result.http_code = 200;
     exchange->result.reply = (struct reply){
         .role = config->settings.role,
         .version = config->settings.version,
         .name = config->name,
         .instance = config->instance,
-        .attempt = count_attempt(request),
+        .attempt = count_attempt(request, exchange->mark),
     };
     begin_span(exchange);
     decide(exchange);

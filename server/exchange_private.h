@@ -18,6 +18,7 @@ struct exchange {
     struct rpc_worker      *worker;
     struct hop_worker      *uncalled_on; /* whose list it is on; NULL: none */
     struct exchange        *next, *previous;
+    struct str              mark; /* what all tries of this call have in common; may be empty */
     struct span             span;
     struct chain_decision   decision;
     struct exchange_result  result;

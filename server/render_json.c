@@ -144,6 +144,7 @@ static void add_reply_members(struct object *object, const struct reply *reply)
     add_uint64(object, STR("durationUs"), reply->duration_us);
     add_string(object, STR("traceId"), reply->trace_id);
     add_uint32(object, STR("attempt"), reply->attempt);
+    add_uint32(object, STR("calls"), reply->calls);
     if (reply->work.is_done)
         add_work(object, &reply->work);
     add_upstreams(object, reply);

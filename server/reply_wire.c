@@ -24,6 +24,7 @@ enum {
     REPLY_ATTEMPT,
     REPLY_WORK,
     REPLY_UPSTREAMS,
+    REPLY_CALLS,
 };
 enum { WORK_FIBONACCI_INDEX = 1, WORK_FIBONACCI, WORK_ODD, WORK_SLEPT_US };
 enum { UPSTREAM_URI = 1, UPSTREAM_DURATION_US, OUTCOME_HOP, OUTCOME_HTTP, OUTCOME_FAILURE };
@@ -175,6 +176,7 @@ static void put_upstream(struct encoder *encoder, const struct upstream_result *
 
 static void put_reply(struct encoder *encoder, const struct reply *reply)
 {
+    put_number(encoder, REPLY_CALLS, reply->calls);
     for (size_t i = reply->n_upstreams; i > 0; i--)
         put_upstream(encoder, &reply->upstreams[i - 1]);
     if (reply->work.is_done) {
@@ -231,16 +233,29 @@ static struct str details_encode(const struct failure *failure, struct arena *ar
     return encoded(&encoder);
 }
 
+static bool fits(struct str details, size_t max_bytes)
+{
+    return details.at && details.len <= max_bytes;
+}
+
 struct str failure_encode_details(const struct failure *failure, size_t max_bytes,
                                   struct arena *arena)
 {
-    struct failure alone = *failure;
-    alone.partial = NULL;
+    struct failure shorter = *failure;
+    struct reply   root;
+    struct str     details = details_encode(failure, arena);
 
-    struct str details = details_encode(failure, arena);
-    if (!details.at || details.len > max_bytes)
-        details = details_encode(&alone, arena);
-    return details.len <= max_bytes ? details : (struct str){0};
+    if (!fits(details, max_bytes) && failure->partial) {
+        root = *failure->partial;
+        root.n_upstreams = 0;
+        shorter.partial = &root;
+        details = details_encode(&shorter, arena);
+    }
+    if (!fits(details, max_bytes) && failure->partial) {
+        shorter.partial = NULL;
+        details = details_encode(&shorter, arena);
+    }
+    return fits(details, max_bytes) ? details : (struct str){0};
 }
 
 /* What a decoder may still use up. All of them return 0, -EBADMSG, -ELOOP or -ENOMEM. */
@@ -392,7 +407,7 @@ static int decode_upstream(struct str bytes, struct decoder decoder,
     return r;
 }
 
-/* Counted where the first one was found, which is behind all other fields: `rest` is short. */
+/* Counted where the first one was found, which is behind almost all others: `rest` is short. */
 static int upstreams_new(struct wire_cursor rest, struct arena *arena,
                          struct upstream_result **ret_upstreams)
 {
@@ -426,6 +441,8 @@ static void decode_reply_number(const struct wire_field *field, struct reply *re
         reply->duration_us = field->value;
     else if (field->number == REPLY_ATTEMPT)
         reply->attempt = (uint32_t)field->value;
+    else if (field->number == REPLY_CALLS)
+        reply->calls = field->value < UINT32_MAX ? (uint32_t)field->value : UINT32_MAX;
 }
 
 static int decode_reply_bytes(const struct wire_field *field, const struct wire_cursor *rest,

@@ -24,8 +24,9 @@ struct str reply_encode(const struct reply *reply, struct arena *arena);
 struct reply *reply_decode(struct str bytes, struct arena *arena);
 
 /*
- * The details of a failure, at most `max_bytes` long: without the partial tree when
- * that does not fit, absent when even so it does not.
+ * The details of a failure, at most `max_bytes` long. What does not fit is left
+ * out: first what is below the root of the partial tree (the root still says what
+ * the call cost), then the root, then the details.
  */
 struct str failure_encode_details(const struct failure *failure, size_t max_bytes,
                                   struct arena *arena);

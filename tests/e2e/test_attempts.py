@@ -4,7 +4,9 @@ import uuid
 
 from harness import http, metrics, rpc, tree
 from harness.case import ProgramTest
-from harness.upstreams import RetryingProxy
+from harness.messages import message
+from harness.upstreams import GrpcUpstream, HttpUpstream, RefusingUpstream, RetryingProxy
+from harness.wait import eventually
 
 
 def new_id():
@@ -90,3 +92,99 @@ class FirstAttempts(ProgramTest):
         proxy = self.start(RetryingProxy(backend.grpc_port, tries=2))
         frontend = self.hop("frontend", upstream=proxy.uri)
         self.assertEqual(rpc.call(frontend.grpc_port, [("fail", "backend=first-2")]).code, "INTERNAL")
+
+
+class Calls(ProgramTest):
+    """What one click cost: each hop's own call, all below it, and each try of each of them."""
+
+    def chain(self, tries, **settings):
+        """The first proxy of: proxy -> frontend -> proxy -> middleware -> proxy -> backend."""
+        clock = self.hop("clock")
+        upstream = clock.time_uri
+        for role in ("backend", "middleware", "frontend"):
+            hop = self.hop(role, upstream=upstream, **settings)
+            proxy = self.start(RetryingProxy(hop.grpc_port, tries))
+            upstream = proxy.uri
+        return proxy
+
+    def test_a_chain_without_failures_costs_each_call_once(self):
+        reply = rpc.call(self.chain(tries=4).port).reply
+        costs = []
+        while True:
+            costs.append(reply.calls)
+            if not reply.upstreams[0].HasField("hop"):
+                break
+            reply = reply.upstreams[0].hop
+        self.assertEqual(costs, [4, 3, 2])
+
+    def test_retries_at_every_stage_multiply(self):
+        proxy = self.chain(tries=4)
+        for _ in range(2):
+            metadata = [("fail", "backend=1"), ("x-request-id", new_id())]
+            outcome = rpc.call(proxy.port, metadata)
+            self.assertEqual(outcome.code, "INTERNAL")
+            self.assertEqual(partial_tree(outcome).calls, 4 + 16 + 64)
+
+    def test_tries_that_failed_count_in_the_answer_of_the_one_that_did_not(self):
+        reply = rpc.call(self.chain(tries=4).port, [("fail", "backend=first-2")]).reply
+        # frontend, middleware, three tries at backend, and the third one's call of the clock
+        self.assertEqual(reply.calls, 1 + 1 + 3 + 1)
+        self.assertEqual(tree.last_hop(reply).calls, 3 + 1)
+        self.assertEqual(tree.last_hop(reply).attempt, 3)
+
+    def test_without_a_mark_nothing_is_known_of_earlier_tries(self):
+        backend = self.hop("backend")
+        self.assertEqual([rpc.call(backend.grpc_port).reply.calls for _ in range(3)], [1, 1, 1])
+
+    def test_a_try_that_was_given_up_counts_once_it_has_ended(self):
+        backend = self.hop("backend")
+        mark = ("x-tracehop-call", new_id())
+        with rpc.connect(backend.grpc_port) as channel:
+            slow = rpc.start_call(channel, [mark, ("delay", "30s")])
+            eventually(lambda: delays(backend) == 1, "the call waits")
+            self.assertEqual(rpc.call_on(channel, [mark]).reply.calls, 1)
+            slow.cancel()
+            eventually(lambda: len(backend.logged("request")) == 2, "the call ends")
+        reply = rpc.call(backend.grpc_port, [mark]).reply
+        self.assertEqual((reply.attempt, reply.calls), (3, 3))
+
+    def test_what_is_no_hop_or_fails_without_a_tree_costs_one_call(self):
+        dead = self.start(RefusingUpstream())
+        page = self.start(HttpUpstream("500 Internal Server Error"))
+        hop = self.hop(
+            upstream=[page.uri, f"grpc://127.0.0.1:{dead.port}"], ON_UPSTREAM_FAILURE="report"
+        )
+        self.assertEqual(rpc.call(hop.grpc_port).reply.calls, 3)
+
+    def test_over_http_a_call_costs_the_same(self):
+        last = self.hop("last")
+        first = self.hop("first", upstream=last.http_uri)
+        self.assertEqual(http.get_json(first.http_port).json["calls"], 2)
+        answer = http.get_json(first.http_port, headers={"fail": "last=1"})
+        self.assertEqual((answer.status, answer.json["calls"]), (500, 2))
+
+    def test_a_tree_too_large_for_a_failure_still_says_what_it_cost(self):
+        last = self.hop("last")
+        page = self.start(HttpUpstream(body=b"x" * 4096))
+        middle = self.hop("middle", upstream=[page.uri] * 3 + [last.grpc_uri])
+        first = self.hop("first", upstream=middle.grpc_uri)
+        outcome = rpc.call(first.grpc_port, [("fail", "last=1")])
+        self.assertEqual(outcome.code, "INTERNAL")
+        self.assertEqual(partial_tree(outcome).calls, 1 + 1 + 3 + 1)
+
+    def test_a_stranger_s_number_is_bounded(self):
+        reply = message("tracehop.v1.CallReply")(role="boaster", calls=0xFFFFFFFF)
+        boasters = [self.start(GrpcUpstream(lambda context: reply)) for _ in range(2)]
+        hop = self.hop(upstream=[boaster.uri for boaster in boasters])
+        self.assertEqual(rpc.call(hop.grpc_port).reply.calls, 0xFFFFFFFF)
+
+
+def delays(hop):
+    return metrics.read(hop).total("tracehop_faults_total", kind="delay")
+
+
+def partial_tree(outcome):
+    """The tree in the details of a failed call."""
+    failure = message("tracehop.v1.Failure")()
+    outcome.details.details[0].Unpack(failure)
+    return failure.partial

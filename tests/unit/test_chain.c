@@ -100,6 +100,42 @@ static void failures_that_are_only_reported_fail_nothing(void **state)
     assert_null(chain_failure(&result, 1, FAILURE_IS_REPORTED));
 }
 
+static void a_hop_that_calls_nobody_costs_one_call(void **state)
+{
+    (void)state;
+
+    assert_int_equal(chain_calls(NULL, 0), 1);
+}
+
+static void each_upstream_adds_what_it_says_or_one(void **state)
+{
+    struct reply           hop = {.calls = 7}, partial = {.calls = 20}, silent = {.calls = 0};
+    struct upstream_result results[] = {
+        {.outcome = UPSTREAM_HOP, .hop = &hop},
+        {.outcome = UPSTREAM_HOP, .hop = &silent},
+        {.outcome = UPSTREAM_HTTP, .http = {.code = 200}},
+        {.outcome = UPSTREAM_FAILURE, .failure = {STATUS_INTERNAL, .partial = &partial}},
+        {.outcome = UPSTREAM_FAILURE, .failure = {STATUS_INTERNAL, .partial = &silent}},
+        {.outcome = UPSTREAM_FAILURE, .failure = {STATUS_UNAVAILABLE}},
+    };
+    (void)state;
+
+    assert_int_equal(chain_calls(results, 6), 1 + 7 + 1 + 1 + 20 + 1 + 1);
+}
+
+static void strangers_cannot_make_the_calls_overflow(void **state)
+{
+    struct reply           boaster = {.calls = UINT32_MAX};
+    struct upstream_result results[] = {
+        {.outcome = UPSTREAM_HOP, .hop = &boaster},
+        {.outcome = UPSTREAM_FAILURE, .failure = {STATUS_INTERNAL, .partial = &boaster}},
+    };
+    (void)state;
+
+    assert_int_equal(chain_calls(results, 1), UINT32_MAX);
+    assert_int_equal(chain_calls(results, 2), UINT32_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -111,6 +147,9 @@ int main(void)
         cmocka_unit_test(the_first_failed_upstream_fails_the_hop),
         cmocka_unit_test(a_bad_answer_of_a_stranger_fails_nothing),
         cmocka_unit_test(failures_that_are_only_reported_fail_nothing),
+        cmocka_unit_test(a_hop_that_calls_nobody_costs_one_call),
+        cmocka_unit_test(each_upstream_adds_what_it_says_or_one),
+        cmocka_unit_test(strangers_cannot_make_the_calls_overflow),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -73,6 +73,7 @@ static void assert_reply(const struct reply *actual, const struct reply *expecte
     expect_str(actual->trace_id, expected->trace_id);
     assert_int_equal(actual->duration_us, expected->duration_us);
     assert_int_equal(actual->attempt, expected->attempt);
+    assert_int_equal(actual->calls, expected->calls);
     assert_int_equal(actual->work.is_done, expected->work.is_done);
     assert_int_equal(actual->work.fibonacci_index, expected->work.fibonacci_index);
     assert_int_equal(actual->work.fibonacci, expected->work.fibonacci);
@@ -87,6 +88,7 @@ static const struct reply nothing = {0};
 static const struct reply numbers = {
     .duration_us = UINT64_MAX,
     .attempt = UINT32_MAX,
+    .calls = UINT32_MAX - 1,
     .work = {true, UINT32_MAX, UINT64_MAX, true, UINT64_MAX},
 };
 static const struct reply idle_work = {.work = {.is_done = true}};
@@ -155,6 +157,17 @@ static void the_generated_code_finds_every_value_in_its_field(void **state)
     assert_text(to_clock->http->reason, sample_clock[0].http.reason);
     assert_text(to_clock->http->body, sample_clock[0].http.body);
     tracehop__v1__call_reply__free_unpacked(frontend, NULL);
+}
+
+static void the_generated_code_finds_the_calls(void **state)
+{
+    struct str               bytes = reply_encode(&(struct reply){.calls = 84}, *state);
+    Tracehop__V1__CallReply *reply =
+        tracehop__v1__call_reply__unpack(NULL, bytes.len, (const uint8_t *)bytes.at);
+
+    assert_non_null(reply);
+    assert_int_equal(reply->calls, 84);
+    tracehop__v1__call_reply__free_unpacked(reply, NULL);
 }
 
 static void the_generated_code_finds_failures_and_cut_bodies(void **state)
@@ -307,6 +320,14 @@ static void unknown_fields_and_other_wire_types_are_skipped(void **state)
     assert_int_equal(decoded->duration_us, 0);
 }
 
+static void more_calls_than_fit_are_as_many_as_fit(void **state)
+{
+    struct reply *decoded = reply_decode(STR("\x50\x80\x80\x80\x80\x10"), *state);
+
+    assert_non_null(decoded);
+    assert_int_equal(decoded->calls, UINT32_MAX);
+}
+
 static void an_upstream_without_a_known_outcome_is_a_failure(void **state)
 {
     struct reply *decoded = reply_decode(STR("\x4A\x03\x0A\x01u"), *state);
@@ -395,18 +416,38 @@ static void details_are_a_google_rpc_status(void **state)
     google__rpc__status__free_unpacked(status, NULL);
 }
 
-static void details_that_do_not_fit_leave_out_the_tree_then_themselves(void **state)
+static void details_that_do_not_fit_leave_out_the_leaves_then_the_root_then_themselves(void **state)
 {
-    struct failure alone = sample_failure;
+    struct reply   root = sample_fan;
+    struct failure rooted = sample_failure, alone = sample_failure;
+    root.n_upstreams = 0;
+    rooted.partial = &root;
     alone.partial = NULL;
     size_t whole = failure_encode_details(&sample_failure, PLENTY, *state).len;
+    size_t less = failure_encode_details(&rooted, PLENTY, *state).len;
     size_t least = failure_encode_details(&alone, PLENTY, *state).len;
-    assert_true(least < whole);
+    assert_true(least < less && less < whole);
 
     assert_int_equal(failure_encode_details(&sample_failure, whole, *state).len, whole);
-    assert_int_equal(failure_encode_details(&sample_failure, whole - 1, *state).len, least);
+    assert_int_equal(failure_encode_details(&sample_failure, whole - 1, *state).len, less);
+    assert_int_equal(failure_encode_details(&sample_failure, less, *state).len, less);
+    assert_int_equal(failure_encode_details(&sample_failure, less - 1, *state).len, least);
     assert_int_equal(failure_encode_details(&sample_failure, least, *state).len, least);
     assert_null(failure_encode_details(&sample_failure, least - 1, *state).at);
+}
+
+static void what_a_failed_call_cost_survives_a_tree_that_does_not_fit(void **state)
+{
+    struct reply   root = sample_fan;
+    struct failure failed = sample_failure, told = {.status = STATUS_UNAVAILABLE};
+    root.calls = 84;
+    failed.partial = &root;
+
+    size_t whole = failure_encode_details(&failed, PLENTY, *state).len;
+    failure_decode_details(failure_encode_details(&failed, whole - 1, *state), *state, &told);
+    assert_non_null(told.partial);
+    assert_int_equal(told.partial->calls, 84);
+    assert_int_equal(told.partial->n_upstreams, 0);
 }
 
 static void details_of_others_change_nothing(void **state)
@@ -449,6 +490,7 @@ int main(void)
         with_arena(a_tree_survives_the_way_there_and_back),
         with_arena(the_generated_code_agrees_on_every_byte),
         with_arena(the_generated_code_finds_every_value_in_its_field),
+        with_arena(the_generated_code_finds_the_calls),
         with_arena(the_generated_code_finds_failures_and_cut_bodies),
         with_arena(a_tree_outlives_the_bytes_it_was_read_from),
         with_arena(texts_are_made_utf8_on_the_way_out),
@@ -459,13 +501,15 @@ int main(void)
         with_arena(a_cut_message_is_refused_or_read_as_far_as_it_goes),
         with_arena(what_is_no_protobuf_is_refused),
         with_arena(unknown_fields_and_other_wire_types_are_skipped),
+        with_arena(more_calls_than_fit_are_as_many_as_fit),
         with_arena(an_upstream_without_a_known_outcome_is_a_failure),
         with_arena(a_failure_with_a_code_that_is_none_is_unknown),
         with_arena(the_arena_bounds_what_a_peer_can_make_us_allocate),
         with_arena(without_memory_nothing_is_encoded),
         with_arena(details_bring_the_failing_hop_and_the_partial_tree),
         with_arena(details_are_a_google_rpc_status),
-        with_arena(details_that_do_not_fit_leave_out_the_tree_then_themselves),
+        with_arena(details_that_do_not_fit_leave_out_the_leaves_then_the_root_then_themselves),
+        with_arena(what_a_failed_call_cost_survives_a_tree_that_does_not_fit),
         with_arena(details_of_others_change_nothing),
         with_arena(ours_is_found_among_the_details_of_others),
     };
