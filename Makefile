@@ -3,7 +3,7 @@ BUILDS ?= release asan tsan
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo stop test test-long test-peers bench lint fuzz clean
+.PHONY: help build demo stop step reset ingress egress prod retry canary test test-long test-peers bench lint fuzz clean
 
 help: ## List the verbs
 	@awk -F ' *:.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -12,12 +12,23 @@ build: ## Build the programs into build/release
 	@scripts/setup build
 	@scripts/build release tracehop-server tracehop-collector
 
-demo: build ## Start the chain on http://localhost:8080/ until Ctrl-C (DETACH=1: return when ready; RELAY_TO=URI: send traces on)
+demo: build ## Start the chain and its mesh on http://localhost:8080/ until Ctrl-C (DETACH=1: return when ready; the README has more)
 	@scripts/setup demo
 	@scripts/demo $(if $(DETACH),start,run)
 
 stop: ## End the demo that was started with DETACH=1
 	@scripts/demo stop
+
+step: ## Show where the running demo is in the lesson
+reset: ## Take all rules of the mesh away: the lesson begins
+ingress: ## Lesson, step 1: the gateway lets requests in
+egress: ## Lesson, step 2: the clock outside may be asked (where make demo begins)
+prod: ## Lesson, step 3: everybody gets prod
+retry: ## Lesson, step 4: failed calls are made again
+canary: ## Lesson, step 5: who says the secret word gets the canary
+
+step reset ingress egress prod retry canary:
+	@scripts/demo $@
 
 test: ## Run unit tests, fuzz corpora and end-to-end tests: plain and under the sanitizers
 	@scripts/setup build test

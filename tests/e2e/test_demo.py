@@ -1,4 +1,4 @@
-"""scripts/demo, on ports of its own: what a newcomer runs first."""
+"""scripts/demo without a mesh: what a newcomer runs first where there is no Envoy."""
 
 import json
 import os
@@ -6,12 +6,12 @@ import pathlib
 import signal
 import socket
 import subprocess
-import tempfile
 import urllib.parse
 
-from harness import build, http, network
+from harness import build, http
 from harness.case import ProgramTest
 from harness.collector import Collector
+from harness.demo import Demo
 from harness.wait import eventually
 
 HOPS = ("frontend-prod", "middleware-prod", "middleware-canary", "backend-prod", "clock")
@@ -23,63 +23,33 @@ def is_listening(port):
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-class Demo(ProgramTest):
+class DemoTest(ProgramTest):
     def setUp(self):
-        folder = self.start(tempfile.TemporaryDirectory())
-        self.state = pathlib.Path(folder) / "demo"
-        self.http, self.grpc, self.admin, self.collector = network.free_ranges(4, len(HOPS))
-        self.environment = {
-            **os.environ,
-            **build.sanitizer_options(),
-            "DEMO_BUILD": str(build.folder()),
-            "DEMO_STATE": str(self.state),
-            "DEMO_JOURNAL": str(pathlib.Path(folder) / "journal"),
-            "HTTP_PORT": str(self.http),
-            "GRPC_PORT": str(self.grpc),
-            "ADMIN_PORT": str(self.admin),
-            "COLLECTOR_PORT": str(self.collector),
-            "OTLP_GRPC_PORT": str(self.collector + 1),
-            "OTLP_HTTP_PORT": str(self.collector + 2),
-            "ZIPKIN_PORT": str(self.collector + 3),
-        }
-        self.addCleanup(self.demo, "stop")
-
-    def demo(self, verb):
-        return subprocess.run(
-            [build.ROOT / "scripts/demo", verb],
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
+        self.demo = self.start(Demo(MESH="none"))
 
     def assert_nothing_is_left(self):
-        self.assertFalse(self.state.exists())
+        self.assertFalse(self.demo.state.exists())
         self.assertEqual(self.listening(), [])
 
     def listening(self):
         """The ports of the demo on which somebody listens."""
-        bases = (self.http, self.grpc, self.admin, self.collector)
-        ports = [base + number for base in bases for number in range(len(HOPS))]
-        return [port for port in ports if is_listening(port)]
+        return [port for port in self.demo.ports() if is_listening(port)]
 
     def test_start_returns_when_the_chain_answers_and_stop_ends_it(self):
-        started = self.demo("start")
+        started = self.demo.run("start")
         self.assertEqual((started.returncode, started.stderr), (0, ""))
-        for word in (*PROCESSES, f"http://localhost:{self.http}/", "curl", "fail:", "grpcurl"):
+        for word in (*PROCESSES, f"http://localhost:{self.demo.http}/", "curl", "fail:", "grpcurl"):
             self.assertIn(word, started.stdout)
-        middle = [http.get(self.http).text.splitlines()[1].split(" ")[2] for _ in range(6)]
+        middle = [http.get(self.demo.http).text.splitlines()[1].split(" ")[2] for _ in range(6)]
         self.assertEqual(set(middle), {"middleware-prod", "middleware-canary"})
-        self.assertEqual(self.demo("stop").returncode, 0)
+        self.assertEqual(self.demo.run("stop").returncode, 0)
         self.assert_nothing_is_left()
 
     def test_each_answer_says_where_its_trace_is_and_there_it_is(self):
-        self.demo("start")
-        answer = http.get(self.http)
+        self.demo.run("start")
+        answer = http.get(self.demo.http)
         url = urllib.parse.urlsplit(answer.headers["x-trace-url"])
-        self.assertEqual(url.port, self.collector)
+        self.assertEqual(url.port, self.demo.collector)
 
         def services():
             found = http.get(url.port, url.path)
@@ -99,21 +69,33 @@ class Demo(ProgramTest):
     def test_relay_to_passes_the_spans_on(self):
         backend = self.start(Collector())
         uri = backend.grpc_endpoint.replace("http://", "grpc://")
-        self.environment["RELAY_TO"] = uri
-        self.assertIn(uri, self.demo("start").stdout)
-        trace_id = http.get(self.http).headers["x-trace-id"]
+        self.demo.environment["RELAY_TO"] = uri
+        self.assertIn(uri, self.demo.run("start").stdout)
+        trace_id = http.get(self.demo.http).headers["x-trace-id"]
         names = {span.service for span in backend.wait_for_spans(13, trace_id)}
         self.assertEqual(names, {"frontend", "middleware", "backend", "clock"})
 
+    def test_without_a_mesh_there_are_no_steps(self):
+        self.assertIn("Mesh    none", self.demo.must("start"))
+        refused = self.demo.run("ingress")
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("without a mesh", refused.stderr)
+
+    def test_steps_need_a_demo_that_runs(self):
+        for verb in ("step", "reset", "retry"):
+            refused = self.demo.run(verb)
+            self.assertEqual(refused.returncode, 1)
+            self.assertIn("make demo", refused.stderr)
+
     def test_stop_is_fine_when_nothing_runs(self):
         for _ in range(2):
-            stopped = self.demo("stop")
+            stopped = self.demo.run("stop")
             self.assertEqual((stopped.returncode, stopped.stdout, stopped.stderr), (0, "", ""))
 
     def test_it_runs_in_the_foreground_until_ctrl_c(self):
         with subprocess.Popen(
             [build.ROOT / "scripts/demo", "run"],
-            env=self.environment,
+            env=self.demo.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -122,7 +104,7 @@ class Demo(ProgramTest):
             for line in running.stdout:
                 if "See" in line:
                     break
-            self.assertEqual(http.get(self.http).status, 200)
+            self.assertEqual(http.get(self.demo.http).status, 200)
             running.send_signal(signal.SIGINT)
             rest = running.stdout.read()
         self.assertEqual(running.returncode, 0)
@@ -131,40 +113,48 @@ class Demo(ProgramTest):
         self.assert_nothing_is_left()
 
     def test_a_second_one_is_refused(self):
-        self.demo("start")
-        second = self.demo("start")
+        self.demo.run("start")
+        second = self.demo.run("start")
         self.assertEqual(second.returncode, 1)
         self.assertIn("runs already", second.stderr)
-        self.assertEqual(http.get(self.http).status, 200)
+        self.assertEqual(http.get(self.demo.http).status, 200)
 
     def test_a_taken_port_is_told_before_anything_starts(self):
-        taken = self.start(socket.create_server(("127.0.0.1", self.grpc + 2)))
-        started = self.demo("start")
+        taken = self.start(socket.create_server(("127.0.0.1", self.demo.grpc + 2)))
+        started = self.demo.run("start")
         self.assertEqual(started.returncode, 1)
-        for word in (str(taken.getsockname()[1]), "middleware-canary", f"GRPC_PORT={self.grpc}"):
+        for word in (
+            str(taken.getsockname()[1]),
+            "middleware-canary",
+            f"GRPC_PORT={self.demo.grpc}",
+        ):
             self.assertIn(word, started.stderr)
-        self.assertFalse(self.state.exists())
+        self.assertFalse(self.demo.state.exists())
 
     def test_when_one_hop_dies_the_others_are_ended_and_its_name_is_told(self):
-        self.demo("start")
+        self.demo.run("start")
         os.kill(self.pid_of("backend-prod"), signal.SIGKILL)
-        told = self.state / "supervisor.log"
+        told = self.demo.state / "supervisor.log"
         eventually(told.exists, "the supervisor gives up")
         eventually(lambda: "backend-prod ended" in told.read_text(encoding="utf-8"), "it says why")
-        self.demo("stop")
+        self.demo.run("stop")
         self.assert_nothing_is_left()
 
     def test_hops_do_not_outlive_a_supervisor_that_was_killed(self):
-        self.demo("start")
-        os.kill(int((self.state / "supervisor").read_text(encoding="ascii")), signal.SIGKILL)
+        self.demo.run("start")
+        os.kill(int((self.demo.state / "supervisor").read_text(encoding="ascii")), signal.SIGKILL)
 
         eventually(lambda: not self.listening(), "all processes end")
-        self.assertEqual(self.demo("start").returncode, 0)
+        self.assertEqual(self.demo.run("start").returncode, 0)
 
     def pid_of(self, hop):
         """Each hop has its role and version in its environment."""
         role, version = hop.split("-")
-        wanted = {f"ROLE={role}", f"VERSION={version}", f"HTTP_LISTEN=127.0.0.1:{self.http + 3}"}
+        wanted = {
+            f"ROLE={role}",
+            f"VERSION={version}",
+            f"HTTP_LISTEN=127.0.0.1:{self.demo.http + 4}",
+        }
         for process in pathlib.Path("/proc").glob("[0-9]*"):
             try:
                 environment = (process / "environ").read_text("utf-8", "replace").split("\0")

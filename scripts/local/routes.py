@@ -1,0 +1,252 @@
+"""From the rules of the mesh to what Envoy calls routes, in the way of Istio's control plane.
+
+Pure: rules and a registry in, Envoy's configuration out.
+"""
+
+import dataclasses
+import re
+
+from local.rules import RulesError
+
+# What Istio retries when the rules do not say, and how often. Neither INTERNAL nor 500 is in it.
+DEFAULT_RETRY_ON = "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes"
+DEFAULT_RETRIES = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Service:
+    """A role of the mesh, whose versions are all on this machine."""
+
+    ports: dict  # port -> "http" or "grpc"
+    inbound_ports: dict  # version -> the port of its sidecar
+
+
+@dataclasses.dataclass(frozen=True)
+class Registry:
+    """Who is where: what a cluster's API server and DNS know."""
+
+    services: dict  # name -> Service
+    outside: dict  # (host, port) -> the port on this machine
+
+
+def cluster_name(host, port, subset=""):
+    return f"outbound|{port}|{subset}|{host}"
+
+
+def outbound(rules, registry):
+    """The routes of every sidecar, for what its hop sends."""
+    hosts = [
+        service_host(rules, registry, name, port)
+        for name, service in registry.services.items()
+        for port in service.ports
+    ]
+    hosts += [
+        virtual_host(host, port, [plain_route(host, port)])
+        for host, port in sorted(known_outside(rules, registry))
+    ]
+    return {
+        "name": "outbound",
+        "virtual_hosts": [*hosts, direct_answer("block_all", 502)],
+    }
+
+
+def gateway(rules, registry):
+    """The routes of the gateway; None while no rule opens it."""
+    gateways = rules.of_kind("Gateway")
+    if not gateways:
+        return None
+    routes = [
+        route
+        for service in rules.of_kind("VirtualService").values()
+        if set(service.get("gateways", ())) & set(gateways)
+        for route in rule_routes(rules, registry, service["http"])
+    ]
+    everybody = {
+        "name": "everybody",
+        "domains": ["*"],
+        "routes": routes,
+        "include_request_attempt_count": True,
+    }
+    return {
+        "name": "gateway",
+        "virtual_hosts": [everybody if routes else direct_answer("nobody", 404)],
+    }
+
+
+def known_outside(rules, registry):
+    """The outside hosts that may be called, with their ports."""
+    policies = [
+        spec.get("outboundTrafficPolicy", {}).get("mode", "ALLOW_ANY")
+        for spec in rules.of_kind("Sidecar").values()
+    ]
+    if "REGISTRY_ONLY" not in policies:
+        return set(registry.outside)
+
+    entries = {
+        (host, port["number"])
+        for spec in rules.of_kind("ServiceEntry").values()
+        for host in spec["hosts"]
+        for port in spec["ports"]
+    }
+    for host, port in sorted(entries - set(registry.outside)):
+        raise RulesError(f"ServiceEntry: the local mesh does not know where {host}:{port} is")
+    return entries
+
+
+def service_host(rules, registry, name, port):
+    for service in rules.of_kind("VirtualService").values():
+        if "gateways" not in service and name in service["hosts"]:
+            return virtual_host(name, port, rule_routes(rules, registry, service["http"], port))
+    return virtual_host(name, port, [plain_route(name, port)])
+
+
+def virtual_host(name, port, routes):
+    domains = [f"{name}:{port}"] + ([name] if port == 80 else [])
+    return {
+        "name": domains[0],
+        "domains": domains,
+        "routes": routes,
+        "include_request_attempt_count": True,
+    }
+
+
+def direct_answer(name, status):
+    route = {"match": {"prefix": "/"}, "direct_response": {"status": status}}
+    return {"name": name, "domains": ["*"], "routes": [route]}
+
+
+def plain_route(host, port):
+    """Of a service that no rule speaks of."""
+    target = {"cluster": cluster_name(host, port)}
+    return route({"prefix": "/"}, {**target, **limits({})}, host, port)
+
+
+def route(match, action, host, port):
+    """Spans are named after where the request was meant to go."""
+    return {"match": match, "route": action, "decorator": {"operation": f"{host}:{port}/*"}}
+
+
+def rule_routes(rules, registry, http, port=None):
+    """Envoy's routes in the order of the rule's: the first that matches counts."""
+    routes = []
+    for rule in http:
+        action = {**target(rules, registry, rule["route"], port), **limits(rule)}
+        first = rule["route"][0]["destination"]
+        at = port_of(first, port)
+        routes += [route(match, action, first["host"], at) for match in matches(rule)]
+    return routes
+
+
+def target(rules, registry, choices, port):
+    clusters = [
+        {
+            "name": destination_cluster(rules, registry, choice["destination"], port),
+            "weight": choice.get("weight", 1),
+        }
+        for choice in choices
+    ]
+    if len(clusters) == 1:
+        return {"cluster": clusters[0]["name"]}
+    return {"weighted_clusters": {"clusters": clusters}}
+
+
+def port_of(destination, port):
+    return destination.get("port", {}).get("number", port)
+
+
+def destination_cluster(rules, registry, destination, port):
+    host, port = destination["host"], port_of(destination, port)
+    service = registry.services.get(host)
+    if not service or port not in service.ports:
+        raise RulesError(f"VirtualService: there is no {host}:{port} in the local mesh")
+    subset = destination.get("subset", "")
+    return cluster_name(host, port, version_of_subset(rules, service, host, subset))
+
+
+def version_of_subset(rules, service, host, subset):
+    """Each version of a service has a cluster of its own; a subset is a name for one of them."""
+    if not subset:
+        return ""
+    for rule in rules.of_kind("DestinationRule").values():
+        for defined in rule.get("subsets", ()):
+            if rule["host"] == host and defined["name"] == subset:
+                version = defined["labels"]["version"]
+                if version in service.inbound_ports:
+                    return version
+    raise RulesError(f"VirtualService: no DestinationRule gives {host} a subset {subset} that runs")
+
+
+def matches(rule):
+    """One match for each way in; a rule without any matches everything."""
+    return [
+        {
+            "prefix": "/",
+            "headers": [
+                {"name": name, "string_match": wanted}
+                for name, wanted in match.get("headers", {}).items()
+            ],
+        }
+        for match in rule.get("match", [{}])
+    ]
+
+
+def limits(rule):
+    """How long a route's call may take, and how often it is tried."""
+    made = {
+        "timeout": seconds(rule.get("timeout", "0s")),
+        # The caller's grpc-timeout counts, and only it.
+        "max_stream_duration": {"max_stream_duration": "0s", "grpc_timeout_header_max": "0s"},
+    }
+    policy = retry_policy(rule.get("retries"))
+    if policy:
+        made["retry_policy"] = policy
+    return made
+
+
+def retry_policy(retries):
+    """Of `retries`, or of none; None when there shall be no second try."""
+    if retries is None:
+        retries = {"attempts": DEFAULT_RETRIES}
+    if retries.get("attempts", DEFAULT_RETRIES) == 0:
+        return None
+
+    names, codes = split_retry_on(retries.get("retryOn", DEFAULT_RETRY_ON))
+    policy = {
+        "retry_on": names,
+        "num_retries": retries.get("attempts", DEFAULT_RETRIES),
+        # Rather another instance than the one that has just failed.
+        "retry_host_predicate": [
+            {
+                "name": "envoy.retry_host_predicates.previous_hosts",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.retry.host."
+                    "previous_hosts.v3.PreviousHostsPredicate"
+                },
+            }
+        ],
+        "host_selection_retry_max_attempts": 5,
+    }
+    if codes:
+        policy["retriable_status_codes"] = codes
+    if "perTryTimeout" in retries:
+        policy["per_try_timeout"] = seconds(retries["perTryTimeout"])
+    return policy
+
+
+def split_retry_on(text):
+    """Numbers among the names are HTTP statuses, which Envoy wants apart."""
+    words = [word.strip() for word in text.split(",")]
+    names = [word for word in words if not word.isdigit()]
+    codes = [int(word) for word in words if word.isdigit()]
+    if codes and "retriable-status-codes" not in names:
+        names.append("retriable-status-codes")
+    return ",".join(names), codes
+
+
+def seconds(duration):
+    """Istio writes "500ms" and "1m30s", Envoy wants seconds."""
+    units = {"h": 3600, "m": 60, "s": 1, "ms": 0.001}
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|h|m|s)", duration)
+    if not parts or "".join(number + unit for number, unit in parts) != duration:
+        raise RulesError(f"VirtualService: {duration!r} is no duration")
+    return f"{sum(float(number) * units[unit] for number, unit in parts):g}s"
