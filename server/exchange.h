@@ -26,8 +26,10 @@ struct exchange_request {
     enum front             front;
     enum exchange_kind     kind; /* TIME: the clock answers, and calls nobody */
     struct arena          *arena;
-    struct rpc_call       *caller;       /* gRPC; NULL over HTTP */
-    const struct metadata *headers;      /* live as long as the arena */
+    struct rpc_call       *caller;  /* gRPC; NULL over HTTP */
+    const struct metadata *headers; /* live as long as the arena */
+    const struct str      *ignored; /* parts of the request that the front could not use */
+    size_t                 n_ignored;
     struct str             method, path; /* HTTP */
     struct instant         arrival;
     int64_t                deadline_ns; /* the caller's; NEVER_NS: none */

@@ -63,7 +63,8 @@ static void decide(struct exchange *exchange)
     struct fault_plan              plan;
 
     /* The clock stands in for a program outside the mesh, which knows nothing of our headers. */
-    if (request->kind == EXCHANGE_TIME || (str_is_empty(fail) && str_is_empty(delay)))
+    if (request->kind == EXCHANGE_TIME ||
+        (str_is_empty(fail) && str_is_empty(delay) && request->n_ignored == 0))
         return;
 
     /* One after the other, for a seed repeats them by their number. */
@@ -71,6 +72,8 @@ static void decide(struct exchange *exchange)
     double delay_draw = hop_draw(request->hop);
 
     fault_plan_parse(fail, delay, &plan);
+    for (size_t i = 0; i < request->n_ignored; i++)
+        fault_plan_add_bad(&plan, request->ignored[i]);
     exchange->decision = chain_decide(&(struct chain_input){
         .faults = &plan,
         .role = settings->role,
@@ -91,7 +94,7 @@ static void warn_of_bad_items(const struct exchange *exchange)
     if (str_is_empty(exchange->result.warning) ||
         !log_limit_allows(&limit, exchange->request.arrival.monotonic_ns, &suppressed))
         return;
-    log_warning("a fault header has items that cannot be parsed; they are ignored",
+    log_warning("a request asks for faults that cannot be understood; they are ignored",
                 log_str("warning", exchange->result.warning),
                 log_int("suppressed", (int64_t)suppressed));
 }

@@ -217,7 +217,7 @@ static int plan_add_delay(struct fault_plan *plan, struct str item)
     return r;
 }
 
-static void plan_add_bad(struct fault_plan *plan, struct str item)
+void fault_plan_add_bad(struct fault_plan *plan, struct str item)
 {
     if (plan->n_bad < ARRAY_LENGTH(plan->bad))
         plan->bad[plan->n_bad] = item;
@@ -233,7 +233,7 @@ static void plan_add_items(struct fault_plan *plan, struct str value, plan_add_f
     while (str_cut(&value, ';', &item)) {
         item = str_trim(item);
         if (!str_is_empty(item) && add(plan, item) < 0)
-            plan_add_bad(plan, item);
+            fault_plan_add_bad(plan, item);
     }
 }
 

@@ -60,6 +60,9 @@ struct fault_plan {
 /* Either value may be empty. Items beyond FAULT_MAX_ITEMS count as bad. */
 void fault_plan_parse(struct str fail, struct str delay, struct fault_plan *ret_plan);
 
+/* Counts one more as bad, which was so before it came to be parsed. Borrows `item`. */
+void fault_plan_add_bad(struct fault_plan *plan, struct str item);
+
 /* The item for this hop: role and version before role before any, of equals the last; or NULL. */
 const struct fail_item  *fault_plan_fail_for(const struct fault_plan *plan, struct str role,
                                              struct str version);

@@ -3,6 +3,8 @@
 #include "common/base/arena.h"
 #include "server/accept.h"
 #include "server/exchange.h"
+#include "server/page_assets.h"
+#include "server/parameters.h"
 #include "server/render.h"
 #include "server/reply_wire.h"
 #include "server/wall_clock.h"
@@ -14,6 +16,7 @@ struct visit {
     struct http_request *request;
     struct exchange     *exchange;
     enum exchange_kind   kind;
+    struct parameters    parameters;
     struct hop_worker   *worker;
     struct rpc_task      task;
 };
@@ -54,12 +57,22 @@ static struct str encode_message(const struct exchange_result *result, struct ar
     return reply_encode(&result->reply, arena);
 }
 
+/* A page may do nothing but what it brings along. */
+static void add_page_headers(struct metadata *headers, struct arena *arena)
+{
+    (void)metadata_add(headers, arena, STR("content-security-policy"), page_policy);
+    (void)metadata_add(headers, arena, STR("x-content-type-options"), STR("nosniff"));
+    (void)metadata_add(headers, arena, STR("referrer-policy"), STR("no-referrer"));
+}
+
 static void respond(const struct visit *visit, struct str content_type, struct str body)
 {
     struct arena   *arena = http_request_arena(visit->request);
     struct metadata headers = exchange_answer_headers(visit->exchange, arena);
 
     /* Without memory for them the answer goes out without. */
+    if (str_equal(content_type, form_content_type(FORM_HTML)))
+        add_page_headers(&headers, arena);
     (void)metadata_add(&headers, arena, STR("vary"), STR("accept"));
     (void)metadata_add(&headers, arena, STR("cache-control"), STR("no-store"));
     http_respond(visit->request, &(struct http_response){
@@ -97,6 +110,15 @@ static void render(enum form form, const struct rendering *rendering, struct tex
     }
 }
 
+static struct request_headers asked(const struct visit *visit)
+{
+    const struct metadata *headers = &visit->parameters.headers;
+
+    return (struct request_headers){.fail = metadata_find(headers, STR("fail")),
+                                    .delay = metadata_find(headers, STR("delay")),
+                                    .user = metadata_find(headers, STR("x-dev-user"))};
+}
+
 static void respond_with_page(const struct visit *visit)
 {
     const struct exchange_result *result = exchange_result(visit->exchange);
@@ -107,7 +129,9 @@ static void respond_with_page(const struct visit *visit)
            &(struct rendering){.reply = &result->reply,
                                .failure = result->failure,
                                .trace_url = result->trace_url,
-                               .warning = result->warning},
+                               .warning = result->warning,
+                               .asked = asked(visit),
+                               .is_detailed = visit->parameters.is_detailed},
            &body);
     if (body.is_cut)
         answer_short_of_memory(visit->request);
@@ -167,10 +191,20 @@ static int64_t deadline_of(const struct http_request *request)
     return http_request_arrival(request).monotonic_ns + (int64_t)timeout_ms * NS_PER_MS;
 }
 
+/* The clock is no part of the mesh, and knows nothing of our parameters. */
+static int read_parameters(struct http_request *request, enum exchange_kind kind,
+                           struct parameters *ret_parameters)
+{
+    struct str query = kind == EXCHANGE_CHAIN ? http_request_query(request) : STR("");
+
+    return parameters_read(query, http_request_headers(request), http_request_arena(request),
+                           ret_parameters);
+}
+
 static void serve(struct http_request *request, struct hop *hop, enum exchange_kind kind)
 {
     struct visit *visit = arena_zalloc(http_request_arena(request), sizeof(*visit));
-    if (!visit) {
+    if (!visit || read_parameters(request, kind, &visit->parameters) < 0) {
         answer_short_of_memory(request);
         return;
     }
@@ -181,7 +215,9 @@ static void serve(struct http_request *request, struct hop *hop, enum exchange_k
         .front = FRONT_HTTP,
         .kind = kind,
         .arena = http_request_arena(request),
-        .headers = http_request_headers(request),
+        .headers = &visit->parameters.headers,
+        .ignored = visit->parameters.ignored,
+        .n_ignored = visit->parameters.n_ignored,
         .method = http_request_method(request),
         .path = http_request_path(request),
         .arrival = http_request_arrival(request),

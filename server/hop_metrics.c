@@ -40,7 +40,7 @@ static void init_faults(struct hop_metrics *hop, struct metrics *metrics)
     hop->delays = metrics_series(faults, (struct str[]){STR("delay")});
     hop->ignored_faults =
         metrics_single(metrics, METRICS_COUNTER, "tracehop_fault_items_ignored",
-                       "Items of the fail and delay headers that could not be parsed.");
+                       "Items of fail and delay, and parameters, that could not be understood.");
 }
 
 static void init_attempts(struct hop_metrics *hop, struct metrics *metrics)

@@ -25,7 +25,7 @@ struct rendering {
 
 /*
  * The classic lines: "frontend-prod - 0.172secs", then per upstream "URI -> what
- * it answered"; in detail also the attempt of each hop and what it cost.
+ * it answered"; in detail also the attempt of each hop, and the calls of all together.
  */
 void render_text(const struct rendering *rendering, struct text *to);
 

@@ -11,6 +11,7 @@ struct printer {
     struct text *to;
     unsigned     column;
     bool         is_below_fork;
+    bool         is_detailed;
 };
 
 static void print_reply_upstreams(struct printer printer, const struct reply *reply);
@@ -67,14 +68,18 @@ static void add_indent(struct printer printer)
         text_add_char(printer.to, ' ');
 }
 
-/* "frontend-prod - 0.172secs", rounded to the millisecond. */
-static void print_hop(struct text *to, const struct reply *reply)
+/* "frontend-prod - 0.172secs, attempt 2", rounded to the millisecond; the attempt in detail only.
+ */
+static void print_hop(struct printer printer, const struct reply *reply)
 {
     uint64_t duration_ms = reply->duration_us / 1000 + (reply->duration_us % 1000 >= 500);
 
-    add_plain(to, reply->name);
-    text_add_format(to, " - %llu.%03usecs\n", (unsigned long long)(duration_ms / 1000),
+    add_plain(printer.to, reply->name);
+    text_add_format(printer.to, " - %llu.%03usecs", (unsigned long long)(duration_ms / 1000),
                     (unsigned)(duration_ms % 1000));
+    if (printer.is_detailed && reply->attempt > 0)
+        text_add_format(printer.to, ", attempt %u", reply->attempt);
+    text_add_char(printer.to, '\n');
 }
 
 /* "UNAVAILABLE: the message" */
@@ -119,7 +124,7 @@ static void print_failure(struct printer printer, const struct failure *failure)
         return;
 
     add_indent(printer);
-    print_hop(printer.to, failure->partial);
+    print_hop(printer, failure->partial);
     print_reply_upstreams(printer, failure->partial);
 }
 
@@ -130,7 +135,7 @@ static void print_upstream(struct printer printer, const struct upstream_result 
     text_add(printer.to, STR(" -> "));
     switch (upstream->outcome) {
     case UPSTREAM_HOP:
-        print_hop(printer.to, upstream->hop);
+        print_hop(printer, upstream->hop);
         print_reply_upstreams(printer, upstream->hop);
         break;
     case UPSTREAM_HTTP:
@@ -151,6 +156,11 @@ static void print_reply_upstreams(struct printer printer, const struct reply *re
         print_upstream(printer, &reply->upstreams[i]);
 }
 
+static void print_calls(struct text *to, const struct reply *reply)
+{
+    text_add_format(to, "%u call%s for one request\n", reply->calls, reply->calls == 1 ? "" : "s");
+}
+
 static void print_own_failure(struct text *to, const struct failure *failure)
 {
     text_add(to, STR("failed: "));
@@ -165,8 +175,12 @@ static void print_own_failure(struct text *to, const struct failure *failure)
 
 void render_text(const struct rendering *rendering, struct text *to)
 {
-    print_hop(to, rendering->reply);
-    print_reply_upstreams((struct printer){.to = to}, rendering->reply);
+    struct printer printer = {.to = to, .is_detailed = rendering->is_detailed};
+
+    print_hop(printer, rendering->reply);
+    print_reply_upstreams(printer, rendering->reply);
+    if (rendering->is_detailed)
+        print_calls(to, rendering->reply);
     if (rendering->failure)
         print_own_failure(to, rendering->failure);
     if (!str_is_empty(rendering->warning)) {

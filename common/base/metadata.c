@@ -14,6 +14,16 @@ struct str metadata_find(const struct metadata *metadata, struct str name)
     return (struct str){0};
 }
 
+bool metadata_is_value(struct str value)
+{
+    for (size_t i = 0; i < value.len; i++) {
+        unsigned char c = (unsigned char)value.at[i];
+        if ((c < ' ' && c != '\t') || c == 0x7f)
+            return false;
+    }
+    return true;
+}
+
 static int grow(struct metadata *metadata, struct arena *arena)
 {
     size_t        capacity = metadata->capacity > 0 ? 2 * metadata->capacity : FIRST_CAPACITY;

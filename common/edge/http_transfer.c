@@ -59,22 +59,17 @@ void http_transfer_free(struct http_transfer *transfer)
     text_done(&transfer->body);
 }
 
-/* RFC 9110, 5.5 and 5.6.2: no control characters but tab in a value, a name is a token. */
+/* RFC 9110, 5.6.2: a name is a token. */
 static bool is_legal(const struct field *field)
 {
     static const char separators[] = "\"(),/:;<=>?@[\\]{}";
 
-    for (size_t i = 0; i < field->value.len; i++) {
-        unsigned char c = (unsigned char)field->value.at[i];
-        if ((c < ' ' && c != '\t') || c == 0x7f)
-            return false;
-    }
     for (size_t i = 0; i < field->name.len; i++) {
         unsigned char c = (unsigned char)field->name.at[i];
         if (c <= ' ' || c >= 0x7f || strchr(separators, c))
             return false;
     }
-    return field->name.len > 0;
+    return field->name.len > 0 && metadata_is_value(field->value);
 }
 
 struct line_list {

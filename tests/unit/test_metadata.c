@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "common/base/arena.h"
+#include "common/base/cleanup.h"
 #include "tests/unit/expect.h"
 
 static void a_value_is_found_by_its_name(void **state)
@@ -33,6 +34,19 @@ static void an_empty_value_is_not_an_absent_one(void **state)
 
     assert_non_null(metadata_find(&metadata, STR("baggage")).at);
     expect_absent(metadata_find(&(struct metadata){0}, STR("baggage")));
+}
+
+static void a_value_has_no_control_characters_but_tabs(void **state)
+{
+    (void)state;
+    static const struct str good[] = {STR_INIT(""), STR_INIT("a b\tc"), STR_INIT("\xC3\xA4\xFF~")};
+    static const struct str bad[] = {STR_INIT("a\nb"), STR_INIT("\r"), STR_INIT("a\0b"),
+                                     STR_INIT("\x7F"), STR_INIT("\x1F")};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(good); i++)
+        assert_true(metadata_is_value(good[i]));
+    for (size_t i = 0; i < ARRAY_LENGTH(bad); i++)
+        assert_false(metadata_is_value(bad[i]));
 }
 
 static void order_and_repeats_are_kept_as_the_list_grows(void **state)
@@ -97,6 +111,7 @@ int main(void)
         cmocka_unit_test(a_value_is_found_by_its_name),
         cmocka_unit_test(the_first_of_repeated_names_is_found),
         cmocka_unit_test(an_empty_value_is_not_an_absent_one),
+        cmocka_unit_test(a_value_has_no_control_characters_but_tabs),
         cmocka_unit_test(order_and_repeats_are_kept_as_the_list_grows),
         cmocka_unit_test(values_are_borrowed),
         cmocka_unit_test(values_are_copied_when_asked),

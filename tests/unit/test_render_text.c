@@ -25,6 +25,48 @@ static void a_chain_is_printed_in_the_classic_form(void **state)
                     "http://clock:8080/time -> {\"time\":\"12:43:09 AM\"}\n");
 }
 
+static void in_detail_each_hop_tells_its_attempt_and_the_last_line_the_calls(void **state)
+{
+    (void)state;
+    struct reply chain = sample_chain;
+    chain.attempt = 3;
+    chain.calls = 9;
+
+    assert_rendered(&(struct rendering){.reply = &chain, .is_detailed = true},
+                    "frontend-prod - 0.172secs, attempt 3\n"
+                    "grpc://middleware:9090 -> middleware-canary - 0.154secs, attempt 1\n"
+                    "grpc://backend:9090 -> backend-prod - 0.142secs, attempt 2\n"
+                    "http://clock:8080/time -> {\"time\":\"12:43:09 AM\"}\n"
+                    "9 calls for one request\n");
+}
+
+static void in_detail_a_failure_shows_as_much(void **state)
+{
+    (void)state;
+    struct reply   fan = sample_fan;
+    struct failure failure = {STATUS_UNAVAILABLE, STR("rolled"), STR("clock-prod"), &fan};
+    fan.calls = 5;
+
+    assert_rendered(&(struct rendering){.reply = &fan, .failure = &failure, .is_detailed = true},
+                    "middleware-prod - 0.005secs, attempt 3\n"
+                    "  grpc://backend:9090 -> UNAVAILABLE: rolled\n"
+                    "  backend-prod - 0.001secs, attempt 1\n"
+                    "    grpc://clock:9090 -> UNAVAILABLE: rolled\n"
+                    "  grpc://nobody:9090 -> DEADLINE_EXCEEDED\n"
+                    "  http://time.example/ -> 404 Not Found\n"
+                    "5 calls for one request\n"
+                    "failed: UNAVAILABLE: rolled (at clock-prod)\n");
+}
+
+static void in_detail_one_call_is_one_and_an_attempt_that_nobody_told_is_not_shown(void **state)
+{
+    (void)state;
+    assert_rendered(&(struct rendering){.reply = &(struct reply){.name = STR("a"), .calls = 1},
+                                        .is_detailed = true},
+                    "a - 0.000secs\n"
+                    "1 call for one request\n");
+}
+
 static void a_fan_and_what_is_below_it_is_indented(void **state)
 {
     (void)state;
@@ -172,6 +214,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_chain_is_printed_in_the_classic_form),
+        cmocka_unit_test(in_detail_each_hop_tells_its_attempt_and_the_last_line_the_calls),
+        cmocka_unit_test(in_detail_a_failure_shows_as_much),
+        cmocka_unit_test(in_detail_one_call_is_one_and_an_attempt_that_nobody_told_is_not_shown),
         cmocka_unit_test(a_fan_and_what_is_below_it_is_indented),
         cmocka_unit_test(a_chain_above_a_fan_is_not_indented),
         cmocka_unit_test(a_failure_and_a_warning_come_last),
