@@ -3,7 +3,7 @@ BUILDS ?= release asan tsan
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo stop step reset ingress egress prod retry canary test test-long test-peers bench lint fuzz clean
+.PHONY: help build demo stop load step reset ingress egress prod retry canary test test-long test-peers bench lint fuzz clean
 
 help: ## List the verbs
 	@awk -F ' *:.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -18,6 +18,9 @@ demo: build ## Start the chain and its mesh on http://localhost:8080/ until Ctrl
 
 stop: ## End the demo that was started with DETACH=1
 	@scripts/demo stop
+
+load: ## Send the demo a steady stream and tell what clients see (RATE=20 TIME=30s FAIL=0.3 DELAY= DEV_USER= URL=)
+	@scripts/load
 
 step: ## Show where the running demo is in the lesson
 reset: ## Take all rules of the mesh away: the lesson begins
