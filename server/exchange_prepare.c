@@ -27,13 +27,23 @@ static struct str span_name(const struct exchange_request *request)
     return request->kind == EXCHANGE_TIME ? STR("GET /time") : STR("GET /");
 }
 
+/* A calling hop marks its call with the id of its span, and writes that into each form of context.
+ */
+static struct span_id sent_span(const struct exchange_request *request)
+{
+    struct span_id id = {0};
+
+    (void)span_id_parse(metadata_find(request->headers, STR("x-tracehop-call")), &id);
+    return id;
+}
+
 static void begin_span(struct exchange *exchange)
 {
     const struct exchange_request *request = &exchange->request;
     struct reply                  *reply = &exchange->result.reply;
 
     tracer_begin_server(request->hop->tracer, &exchange->span, span_name(request), request->headers,
-                        request->arrival.realtime_ns);
+                        sent_span(request), request->arrival.realtime_ns);
     if (!trace_id_is_zero(&exchange->span.context.trace_id))
         reply->trace_id = trace_id_format(&exchange->span.context.trace_id, exchange->trace_id);
     describe_request(exchange);

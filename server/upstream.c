@@ -51,10 +51,10 @@ void upstream_close(struct upstream *upstream)
     rpc_peer_free(take(upstream->peer));
 }
 
-/* As unlikely to repeat as a span's id, and made like one. */
-static struct str call_mark(struct arena *arena)
+/* The id of the call's span, by which the called hop also sees what proxies made of the context. */
+static struct str call_mark(const struct span *span, struct arena *arena)
 {
-    struct span_id id = span_id_new();
+    struct span_id id = span->context.has_ids ? span->context.span_id : span_id_new();
     char           hex[SPAN_ID_HEX_LENGTH];
 
     return arena_copy(arena, span_id_format(&id, hex));
@@ -67,7 +67,7 @@ static struct str call_mark(struct arena *arena)
 static int write_headers(struct upstream_call *call)
 {
     struct metadata *headers = &call->private.headers;
-    struct str       mark = call_mark(call->arena);
+    struct str       mark = call_mark(&call->private.span, call->arena);
     int              r;
 
     if (!mark.at)

@@ -60,38 +60,92 @@ int propagators_parse(struct str text, struct propagators *ret_propagators, stru
 
 typedef int extract_fn(const struct metadata *headers, struct trace_context *ret_context);
 
-/* False: go on with the next form. */
-static bool extract_form(extract_fn *extract, const struct metadata *headers,
-                         struct trace_extraction *extraction)
-{
-    int r = extract(headers, &extraction->context);
-    if (r < 0)
-        extraction->malformed++;
-    return r > 0;
-}
+enum { MAX_FORMS = 3 };
 
-struct trace_extraction trace_context_extract(const struct metadata    *headers,
-                                              const struct propagators *propagators)
-{
-    struct trace_extraction extraction = {.malformed = 0};
-    bool                    is_b3_read = false;
-    bool                    is_found = false;
+/* The header forms to look at, in order. */
+struct form_list {
+    extract_fn *forms[MAX_FORMS];
+    size_t      count;
+};
 
-    for (size_t i = 0; i < propagators->count && !is_found; i++) {
+static struct form_list forms_of(const struct propagators *propagators)
+{
+    struct form_list list = {.count = 0};
+    bool             has_b3 = false;
+
+    for (size_t i = 0; i < propagators->count; i++) {
         switch (propagators->order[i]) {
         case PROPAGATOR_B3:
         case PROPAGATOR_B3_MULTI:
-            is_found = !is_b3_read && (extract_form(b3_single_extract, headers, &extraction) ||
-                                       extract_form(b3_multi_extract, headers, &extraction));
-            is_b3_read = true;
+            if (!has_b3) {
+                list.forms[list.count++] = b3_single_extract;
+                list.forms[list.count++] = b3_multi_extract;
+            }
+            has_b3 = true;
             break;
         case PROPAGATOR_TRACECONTEXT:
-            is_found = extract_form(traceparent_extract, headers, &extraction);
+            list.forms[list.count++] = traceparent_extract;
             break;
         case PROPAGATOR_BAGGAGE:
         case PROPAGATOR_COUNT:
             break;
         }
+    }
+    return list;
+}
+
+/* A `sent` of zero is nobody's: then no context counts as untouched. */
+static bool is_untouched(const struct trace_context *context, struct span_id sent)
+{
+    return context->has_ids && span_id_equal(&context->span_id, &sent);
+}
+
+/*
+ * A later form of the same trace, which a proxy has rewritten: its span is the
+ * parent and its decision holds. What it cannot say stays: debug, a width, a state.
+ */
+static void follow_proxy(struct trace_context *context, const struct trace_context *rewritten)
+{
+    bool is_debug = context->sampling == SAMPLING_DEBUG && rewritten->sampling == SAMPLING_ACCEPTED;
+
+    context->span_id = rewritten->span_id;
+    context->is_64_bit |= rewritten->is_64_bit;
+    if (rewritten->sampling != SAMPLING_DEFERRED && !is_debug)
+        context->sampling = rewritten->sampling;
+    if (!str_is_empty(rewritten->trace_state))
+        context->trace_state = rewritten->trace_state;
+}
+
+static bool is_rewritten(const struct trace_context *context, struct span_id sent,
+                         const struct trace_context *untouched)
+{
+    return context->has_ids && !span_id_equal(&context->span_id, &sent) &&
+           trace_id_equal(&context->trace_id, &untouched->trace_id);
+}
+
+struct trace_extraction trace_context_extract(const struct metadata    *headers,
+                                              const struct propagators *propagators,
+                                              struct span_id            sent)
+{
+    struct trace_extraction extraction = {.malformed = 0};
+    struct form_list        list = forms_of(propagators);
+    bool                    is_found = false;
+
+    for (size_t i = 0; i < list.count; i++) {
+        struct trace_context context;
+        int                  r = list.forms[i](headers, &context);
+        extraction.malformed += r < 0;
+        if (r <= 0)
+            continue;
+
+        if (!is_found) {
+            extraction.context = context;
+            is_found = true;
+        } else if (is_rewritten(&context, sent, &extraction.context)) {
+            follow_proxy(&extraction.context, &context);
+        }
+        if (!is_untouched(&extraction.context, sent))
+            break;
     }
     return extraction;
 }

@@ -54,10 +54,15 @@ struct trace_extraction {
 /*
  * The first usable context in the order of `propagators`. Either B3 propagator
  * reads both B3 forms, the single header first. A malformed form is counted and
- * the next one tried; ids of two forms are never mixed.
+ * the next one tried; ids of two traces are never mixed.
+ *
+ * `sent` is the span id that the caller wrote into every form; zero: unknown. Many
+ * proxies rewrite only one form, so the first context gives way to a later one of
+ * the same trace when it still has that id and the later one has another.
  */
 struct trace_extraction trace_context_extract(const struct metadata    *headers,
-                                              const struct propagators *propagators);
+                                              const struct propagators *propagators,
+                                              struct span_id            sent);
 
 /* Appends `context` in every configured form; values live in `arena`. 0 or -ENOMEM. */
 int trace_context_inject(const struct trace_context *context, const struct propagators *propagators,

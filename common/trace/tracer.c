@@ -31,10 +31,11 @@ void tracer_free(struct tracer *tracer)
     free(tracer);
 }
 
-static struct trace_context extract(struct tracer *tracer, const struct metadata *headers)
+static struct trace_context extract(struct tracer *tracer, const struct metadata *headers,
+                                    struct span_id sent)
 {
     struct trace_extraction extraction =
-        trace_context_extract(headers, &tracer->options.propagators);
+        trace_context_extract(headers, &tracer->options.propagators, sent);
 
     if (extraction.malformed > 0)
         metrics_add(tracer->malformed, extraction.malformed);
@@ -55,13 +56,13 @@ static void continue_or_begin_trace(struct span *span, const struct trace_contex
 }
 
 void tracer_begin_server(struct tracer *tracer, struct span *span, struct str name,
-                         const struct metadata *headers, int64_t start_ns)
+                         const struct metadata *headers, struct span_id sent, int64_t start_ns)
 {
     *span = (struct span){.kind = SPAN_SERVER, .name = name, .start_ns = start_ns};
     if (tracer->options.is_disabled)
         return;
 
-    struct trace_context caller = extract(tracer, headers);
+    struct trace_context caller = extract(tracer, headers, sent);
     continue_or_begin_trace(span, &caller);
     span->context.sampling = sampler_decide(&tracer->options.sampler, &span->context);
     span->is_recorded = sampling_is_recorded(span->context.sampling);

@@ -29,10 +29,12 @@ DEFINE_CLEANUP(struct tracer *, tracer_free)
 
 /*
  * Begins the span of a request that came with `headers`: a child of the context
- * in them, or the root of a new trace. Malformed contexts are counted.
+ * in them, or the root of a new trace. `sent` is the caller's span as it told
+ * otherwise, or zero (trace_context_extract says what for). Malformed contexts are
+ * counted.
  */
 void tracer_begin_server(struct tracer *tracer, struct span *span, struct str name,
-                         const struct metadata *headers, int64_t start_ns);
+                         const struct metadata *headers, struct span_id sent, int64_t start_ns);
 
 /* Begins a span inside `parent`. */
 void tracer_begin_child(struct tracer *tracer, struct span *span, enum span_kind kind,

@@ -6,7 +6,7 @@ from harness import http, metrics, rpc, trace
 from harness.case import Chain, ProgramTest, traced_to
 from harness.collector import Collector
 from harness.programs import Hop
-from harness.upstreams import GrpcUpstream, HttpUpstream
+from harness.upstreams import GrpcUpstream, HttpUpstream, RetryingProxy
 from harness.wait import eventually
 
 CALL = "tracehop.v1.Hop/Call"
@@ -191,6 +191,66 @@ class Tree(ProgramTest):
         self.assertEqual(len(collector.spans()), 200 * CHAIN_SPANS)
 
 
+class Proxies(ProgramTest):
+    """Proxies between two hops, each of which puts its own span into some forms of the context."""
+
+    FORMS = ("b3", "b3multi", "tracecontext")
+    ITS_SPAN = "00000000000000aa"
+
+    @classmethod
+    def setUpClass(cls):
+        cls.collector = cls.start_shared(Collector())
+        cls.settings = traced_to(cls.collector, OTEL_PROPAGATORS=",".join(cls.FORMS))
+        cls.last = cls.shared_hop("last", **cls.settings)
+
+    def rewriting(self, forms):
+        """What a proxy does that knows only these forms."""
+
+        def with_its_span(name, value):
+            trace_id, *others = value.split("-")
+            if name == "b3" and "b3" in forms:
+                return "-".join([trace_id, self.ITS_SPAN, *others[1:]])
+            if name == "x-b3-spanid" and "b3multi" in forms:
+                return self.ITS_SPAN
+            if name == "traceparent" and "tracecontext" in forms:
+                return "-".join([trace_id, others[0], self.ITS_SPAN, others[2]])
+            return value
+
+        return lambda metadata: [(name, with_its_span(name, value)) for name, value in metadata]
+
+    def spans_behind(self, forms):
+        """The client's span of the first hop, and the server's of the last."""
+        proxy = self.start(RetryingProxy(self.last.grpc_port, 1, self.rewriting(forms)))
+        first = self.hop("first", upstream=proxy.uri, **self.settings)
+        trace_id = http.get(first.http_port).headers["x-trace-id"]
+        spans = self.collector.wait_for_spans(3, trace_id)
+        return (
+            next(span for span in spans if span.kind == "CLIENT"),
+            next(span for span in spans if span.service == "last"),
+        )
+
+    def test_the_form_that_a_proxy_rewrote_names_the_parent(self):
+        for form in self.FORMS:
+            with self.subTest(form=form):
+                _, server = self.spans_behind([form])
+                self.assertEqual(server.parent_id, self.ITS_SPAN)
+
+    def test_behind_a_proxy_that_rewrites_nothing_the_caller_is_the_parent(self):
+        client, server = self.spans_behind([])
+        self.assertEqual(server.parent_id, client.span_id)
+
+    def test_behind_a_proxy_that_rewrites_all_it_is_the_parent(self):
+        _, server = self.spans_behind(self.FORMS)
+        self.assertEqual(server.parent_id, self.ITS_SPAN)
+
+    def test_without_a_caller_s_mark_the_order_decides(self):
+        other = f"00-{TRACE_128}-{self.ITS_SPAN}-01"
+        before = len(self.collector.spans(TRACE_128))
+        http.get(self.last.http_port, headers=[*multi(), ("traceparent", other)])
+        spans = self.collector.wait_for_spans(before + 1, TRACE_128)
+        self.assertEqual(spans[-1].parent_id, SPAN)
+
+
 class Propagation(ProgramTest):
     """What the next hop is told, in which form, over both protocols."""
 
@@ -263,6 +323,10 @@ class Propagation(ProgramTest):
                 span_ids = {span_id for _, span_id, _ in seen}
                 self.assertEqual(len(span_ids), 4)
                 self.assertNotIn(SPAN, span_ids)
+
+    def test_the_mark_of_a_call_is_its_span(self):
+        for arrival in self.seen_by_recorders(self.default, w3c()):
+            self.assertEqual(arrival.one("x-tracehop-call"), arrival.one("x-b3-spanid"))
 
     def test_ids_of_64_bits_keep_their_width(self):
         hop = self.hop(upstream=self.uris, OTEL_PROPAGATORS="b3,b3multi,tracecontext")

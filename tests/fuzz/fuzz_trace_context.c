@@ -55,7 +55,7 @@ static void check_round_trip(const struct trace_context *context, enum propagato
 
     assert(trace_context_inject(context, &only, &headers, arena) == 0);
     check_headers(&headers);
-    struct trace_extraction again = trace_context_extract(&headers, &only);
+    struct trace_extraction again = trace_context_extract(&headers, &only, context->span_id);
     assert(again.malformed == 0);
 
     if (propagator == PROPAGATOR_TRACECONTEXT && !context->has_ids)
@@ -81,8 +81,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     struct arena   *arena = arena_new(ARENA_BYTES);
     struct metadata headers = read_headers(fuzz_input(data, size), arena);
+    struct span_id  sent = {0};
+
+    (void)span_id_parse(metadata_find(&headers, STR("x-tracehop-call")), &sent);
     for (size_t i = 0; i < ARRAY_LENGTH(orders); i++) {
-        struct trace_extraction extraction = trace_context_extract(&headers, &orders[i]);
+        struct trace_extraction extraction = trace_context_extract(&headers, &orders[i], sent);
 
         assert(extraction.malformed <= 3);
         check_ids(&extraction.context);

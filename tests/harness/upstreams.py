@@ -243,11 +243,12 @@ def _raw_metadata(context):
 
 class RetryingProxy:
     """Passes calls on and retries the failed ones, as a mesh does: every try carries the same
-    metadata.
+    metadata, which `rewrite` may change: it is given (name, value) pairs and returns them.
     """
 
-    def __init__(self, target_port, tries):
+    def __init__(self, target_port, tries, rewrite=list):
         self.codes = []
+        self._rewrite = rewrite
         self._channel = grpc.insecure_channel(
             f"127.0.0.1:{target_port}", [("grpc.enable_retries", 0)]
         )
@@ -266,9 +267,9 @@ class RetryingProxy:
         return f"grpc://127.0.0.1:{self.port}"
 
     def _serve(self, request, context):
-        metadata = [
-            field for field in context.invocation_metadata() if field.key not in ("user-agent",)
-        ]
+        metadata = self._rewrite(
+            (name, value) for name, value in context.invocation_metadata() if name != "user-agent"
+        )
         for _ in range(self._tries):
             pending = self._onward.future(request, metadata=metadata, timeout=30)
             self.codes.append(pending.code().name)

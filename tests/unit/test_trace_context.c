@@ -63,11 +63,22 @@ static int tear_down(void **state)
     return 0;
 }
 
-static struct trace_extraction extract(const char *propagators, struct headers headers)
+/* `sent`: the caller's span; empty: it is not known. */
+static struct trace_extraction extract_sent(const char *propagators, struct headers headers,
+                                            const char *sent)
 {
     struct propagators order = propagators_of(propagators);
     struct metadata    metadata = read_headers(&headers, arena);
-    return trace_context_extract(&metadata, &order);
+    struct span_id     id = {0};
+
+    if (*sent)
+        assert_int_equal(span_id_parse(str_from(sent), &id), 0);
+    return trace_context_extract(&metadata, &order, id);
+}
+
+static struct trace_extraction extract(const char *propagators, struct headers headers)
+{
+    return extract_sent(propagators, headers, "");
 }
 
 /* "traceid-spanid-letter[ 64][ state]": a context in one line, for comparison. */
@@ -483,6 +494,153 @@ static struct trace_context context_of(const char *b3_or_traceparent)
     return extraction.context;
 }
 
+#define SENT SPAN
+#define NEWER "00000000000000aa"
+#define NEWEST "00000000000000bb"
+#define B3_LINE(trace, span, sampled) "b3: " trace "-" span "-" sampled
+#define W3C_LINE(trace, span, flags) "traceparent: 00-" trace "-" span "-" flags
+#define MULTI_LINES(trace, span, sampled) \
+    "x-b3-traceid: " trace, "x-b3-spanid: " span, "x-b3-sampled: " sampled
+
+static void a_form_that_a_proxy_rewrote_wins(void **state)
+{
+    (void)state;
+    static const struct {
+        const char    *rule, *propagators;
+        struct headers headers;
+        const char    *sent, *expected;
+    } cases[] = {
+        {"nothing touched: the first",
+         "b3multi,tracecontext",
+         {{MULTI_LINES(TRACE, SENT, "1"), W3C_LINE(TRACE, SENT, "01")}},
+         SENT,
+         TRACE " " SENT " accepted"},
+        {"only the second rewritten",
+         "b3multi,tracecontext",
+         {{MULTI_LINES(TRACE, SENT, "1"), W3C_LINE(TRACE, NEWER, "01")}},
+         SENT,
+         TRACE " " NEWER " accepted"},
+        {"only the first rewritten",
+         "b3multi,tracecontext",
+         {{MULTI_LINES(TRACE, NEWER, "1"), W3C_LINE(TRACE, SENT, "01")}},
+         SENT,
+         TRACE " " NEWER " accepted"},
+        {"in the other order too",
+         "tracecontext,b3multi",
+         {{MULTI_LINES(TRACE, NEWER, "1"), W3C_LINE(TRACE, SENT, "01")}},
+         SENT,
+         TRACE " " NEWER " accepted"},
+        {"both rewritten: the first",
+         "b3multi,tracecontext",
+         {{MULTI_LINES(TRACE, NEWER, "1"), W3C_LINE(TRACE, NEWEST, "01")}},
+         SENT,
+         TRACE " " NEWER " accepted"},
+        {"of three, the one",
+         "b3,tracecontext",
+         {{B3_LINE(TRACE, SENT, "1"), MULTI_LINES(TRACE, SENT, "1"), W3C_LINE(TRACE, NEWER, "01")}},
+         SENT,
+         TRACE " " NEWER " accepted"},
+        {"the one in the middle",
+         "b3,tracecontext",
+         {{B3_LINE(TRACE, SENT, "1"), MULTI_LINES(TRACE, NEWER, "1"), W3C_LINE(TRACE, SENT, "01")}},
+         SENT,
+         TRACE " " NEWER " accepted"},
+        {"of two that were rewritten, the first",
+         "b3,tracecontext",
+         {{B3_LINE(TRACE, SENT, "1"), MULTI_LINES(TRACE, NEWER, "1"),
+           W3C_LINE(TRACE, NEWEST, "01")}},
+         SENT,
+         TRACE " " NEWER " accepted"},
+        {"nobody said what was sent",
+         "b3multi,tracecontext",
+         {{MULTI_LINES(TRACE, SENT, "1"), W3C_LINE(TRACE, NEWER, "01")}},
+         "",
+         TRACE " " SENT " accepted"},
+        {"of another trace",
+         "b3multi,tracecontext",
+         {{MULTI_LINES(TRACE, SENT, "1"), W3C_LINE(W3C_TRACE, NEWER, "01")}},
+         SENT,
+         TRACE " " SENT " accepted"},
+        {"of another trace, and one of this after it",
+         "b3,tracecontext",
+         {{B3_LINE(TRACE, SENT, "1"), MULTI_LINES(W3C_TRACE, NEWEST, "1"),
+           W3C_LINE(TRACE, NEWER, "01")}},
+         SENT,
+         TRACE " " NEWER " accepted"},
+        {"not configured",
+         "b3multi",
+         {{MULTI_LINES(TRACE, SENT, "1"), W3C_LINE(TRACE, NEWER, "01")}},
+         SENT,
+         TRACE " " SENT " accepted"},
+        {"without ids there is nothing to compare",
+         "b3,tracecontext",
+         {{"b3: 0", W3C_LINE(TRACE, NEWER, "01")}},
+         SENT,
+         "denied"},
+        {"the proxy's decision holds",
+         "b3multi,tracecontext",
+         {{MULTI_LINES(TRACE, SENT, "1"), W3C_LINE(TRACE, NEWER, "00")}},
+         SENT,
+         TRACE " " NEWER " denied"},
+        {"unless it made none",
+         "tracecontext,b3",
+         {{"b3: " TRACE "-" NEWER, W3C_LINE(TRACE, SENT, "00")}},
+         SENT,
+         TRACE " " NEWER " denied"},
+        {"debug stays",
+         "b3,tracecontext",
+         {{B3_LINE(TRACE, SENT, "d"), W3C_LINE(TRACE, NEWER, "01")}},
+         SENT,
+         TRACE " " NEWER " debug"},
+        {"but not against a denial",
+         "b3,tracecontext",
+         {{B3_LINE(TRACE, SENT, "d"), W3C_LINE(TRACE, NEWER, "00")}},
+         SENT,
+         TRACE " " NEWER " denied"},
+        {"64 bits stay 64",
+         "b3,tracecontext",
+         {{B3_LINE(LOW_TRACE, SENT, "1"), W3C_LINE(ZERO_SPAN LOW_TRACE, NEWER, "01")}},
+         SENT,
+         ZERO_SPAN LOW_TRACE " " NEWER " accepted 64"},
+        {"in the other order too",
+         "tracecontext,b3",
+         {{B3_LINE(LOW_TRACE, NEWER, "1"), W3C_LINE(ZERO_SPAN LOW_TRACE, SENT, "01")}},
+         SENT,
+         ZERO_SPAN LOW_TRACE " " NEWER " accepted 64"},
+        {"a state stays",
+         "tracecontext,b3",
+         {{B3_LINE(TRACE, NEWER, "1"), W3C_LINE(TRACE, SENT, "01"), "tracestate: a=b"}},
+         SENT,
+         TRACE " " NEWER " accepted a=b"},
+        {"a state comes with its form",
+         "b3,tracecontext",
+         {{B3_LINE(TRACE, SENT, "1"), W3C_LINE(TRACE, NEWER, "01"), "tracestate: a=b"}},
+         SENT,
+         TRACE " " NEWER " accepted a=b"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        struct trace_extraction extraction =
+            extract_sent(cases[i].propagators, cases[i].headers, cases[i].sent);
+        const char *seen = describe(&extraction.context);
+
+        if (strcmp(seen, cases[i].expected) != 0 || extraction.malformed != 0)
+            fail_msg("%s: expected \"%s\", saw \"%s\" and %u malformed", cases[i].rule,
+                     cases[i].expected, seen, extraction.malformed);
+    }
+}
+
+static void a_malformed_form_rewrites_nothing_and_is_counted(void **state)
+{
+    (void)state;
+    struct trace_extraction extraction = extract_sent(
+        "b3,tracecontext",
+        (struct headers){{B3_LINE(TRACE, SENT, "1"), W3C_LINE(ZERO_TRACE, NEWER, "01")}}, SENT);
+
+    assert_string_equal(describe(&extraction.context), TRACE " " SENT " accepted");
+    assert_int_equal(extraction.malformed, 1);
+}
+
 struct injection_case {
     const char *rule;
     const char *propagators;
@@ -657,6 +815,8 @@ int main(void)
         test_with_arena(a_malformed_traceparent_is_counted),
         test_with_arena(a_trace_state_may_have_512_bytes),
         test_with_arena(the_order_of_propagators_is_their_precedence),
+        test_with_arena(a_form_that_a_proxy_rewrote_wins),
+        test_with_arena(a_malformed_form_rewrites_nothing_and_is_counted),
         test_with_arena(each_configured_form_is_injected),
         test_with_arena(injection_fails_when_the_arena_is_used_up),
         test_with_arena(propagators_are_parsed),

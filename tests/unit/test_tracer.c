@@ -70,7 +70,7 @@ static struct span begin(struct tracer *tracer, struct field *headers, size_t n_
     struct metadata metadata = {headers, n_headers, n_headers};
     struct span     span;
 
-    tracer_begin_server(tracer, &span, STR("GET /"), &metadata, 1000);
+    tracer_begin_server(tracer, &span, STR("GET /"), &metadata, (struct span_id){0}, 1000);
     return span;
 }
 
