@@ -107,6 +107,8 @@ static void handle(struct http_request *request, void *context)
         hold(context, request);
     else if (str_equal(path, STR("/peer")))
         http_respond_text(request, 200, http_request_peer(request));
+    else if (str_equal(path, STR("/host")))
+        http_respond_text(request, 200, metadata_find(http_request_headers(request), STR("host")));
     else if (str_equal(path, STR("/long")))
         answer_at_length(request);
     else if (str_equal(path, STR("/busy")))
@@ -400,6 +402,47 @@ static void connections_are_reused(void **state)
         expect_answer(&probe, 200, first.body);
     }
     probe_done(&first);
+}
+
+static void a_request_can_be_sent_elsewhere_under_its_own_name(void **state)
+{
+    struct fixture *fixture = *state;
+    char            address[32], line[40];
+    struct probe    probe;
+
+    (void)snprintf(address, sizeof(address), "127.0.0.1:%u", (unsigned)fixture->port);
+    (void)snprintf(line, sizeof(line), "%s\n", address);
+    for (int i = 0; i < 2; i++) {
+        probe_init(&probe, fixture, "");
+        probe.call.url = STR("http://no-such-host.invalid:1234/host");
+        probe.call.connect_to = str_from(address);
+        run(&probe);
+        expect_answer(&probe, 200, "no-such-host.invalid:1234\n");
+
+        /* The handle is used again, and must have forgotten. */
+        probe_init(&probe, fixture, "/host");
+        run(&probe);
+        expect_answer(&probe, 200, line);
+    }
+}
+
+static void a_connection_to_elsewhere_is_no_connection_to_the_name(void **state)
+{
+    struct fixture *fixture = *state;
+    char            address[32];
+    struct probe    probe;
+
+    (void)snprintf(address, sizeof(address), "127.0.0.1:%u", (unsigned)fixture->port);
+    probe_init(&probe, fixture, "");
+    probe.call.url = STR("http://127.0.0.1:1/host");
+    probe.call.connect_to = str_from(address);
+    run(&probe);
+    expect_answer(&probe, 200, "127.0.0.1:1\n");
+
+    probe_init(&probe, fixture, "");
+    probe.call.url = STR("http://127.0.0.1:1/host");
+    run(&probe);
+    expect(&probe, STATUS_UNAVAILABLE, "");
 }
 
 static void the_deadline_ends_a_request(void **state)
@@ -717,6 +760,8 @@ int main(void)
         tested(a_redirect_is_not_followed),
         tested(a_body_beyond_the_limit_is_cut_and_the_connection_kept),
         tested(connections_are_reused),
+        tested(a_request_can_be_sent_elsewhere_under_its_own_name),
+        tested(a_connection_to_elsewhere_is_no_connection_to_the_name),
         tested(the_deadline_ends_a_request),
         tested(a_deadline_that_has_passed_ends_it_at_once),
         tested(a_request_without_deadline_gets_its_answer),
