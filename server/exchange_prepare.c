@@ -27,8 +27,7 @@ static struct str span_name(const struct exchange_request *request)
     return request->kind == EXCHANGE_TIME ? STR("GET /time") : STR("GET /");
 }
 
-/* A calling hop marks its call with the id of its span, and writes that into each form of context.
- */
+/* A hop marks its call with the id of its span, which it also writes into each form of context. */
 static struct span_id sent_span(const struct exchange_request *request)
 {
     struct span_id id = {0};

@@ -37,8 +37,10 @@ int uri_parse(struct str text, struct uri *ret_uri, const char **ret_reason);
 int uri_parse_addresses(struct str text, struct uri uris[], size_t max, size_t *ret_count,
                         const char **ret_reason);
 
-/* "host:port" alone, which is no URI: `path` is then "/", `scheme` means nothing. Errors as
- * uri_parse. */
+/*
+ * "host:port" alone, which is no URI: `path` is then "/", and `scheme` means nothing.
+ * Errors as uri_parse.
+ */
 int uri_parse_host_port(struct str text, struct uri *ret_uri, const char **ret_reason);
 
 /* "host:port", with brackets around an IPv6 address; always with the port. */
