@@ -3,6 +3,7 @@
 #include "common/base/arena.h"
 #include "server/accept.h"
 #include "server/exchange.h"
+#include "server/page_assets.h"
 #include "server/parameters.h"
 #include "server/render.h"
 #include "server/reply_wire.h"
@@ -56,12 +57,22 @@ static struct str encode_message(const struct exchange_result *result, struct ar
     return reply_encode(&result->reply, arena);
 }
 
+/* A page may do nothing but what it brings along. */
+static void add_page_headers(struct metadata *headers, struct arena *arena)
+{
+    (void)metadata_add(headers, arena, STR("content-security-policy"), page_policy);
+    (void)metadata_add(headers, arena, STR("x-content-type-options"), STR("nosniff"));
+    (void)metadata_add(headers, arena, STR("referrer-policy"), STR("no-referrer"));
+}
+
 static void respond(const struct visit *visit, struct str content_type, struct str body)
 {
     struct arena   *arena = http_request_arena(visit->request);
     struct metadata headers = exchange_answer_headers(visit->exchange, arena);
 
     /* Without memory for them the answer goes out without. */
+    if (str_equal(content_type, form_content_type(FORM_HTML)))
+        add_page_headers(&headers, arena);
     (void)metadata_add(&headers, arena, STR("vary"), STR("accept"));
     (void)metadata_add(&headers, arena, STR("cache-control"), STR("no-store"));
     http_respond(visit->request, &(struct http_response){
