@@ -174,6 +174,8 @@ class Chain:
     def proxy(self, name, colour, envoy, admin, ports):
         command = [envoy, "-c", proxy_folder(name) / "bootstrap.json", "--concurrency", "1"]
         command += ["--disable-hot-restart", "--log-level", "error"]
+        # A port that is closed: what is on its way may arrive, and then kept connections end, too.
+        command += ["--drain-time-s", "1", "--drain-strategy", "immediate"]
         setting = f"MESH_PORT={self.settings.mesh_port}"
         return Process(
             name,

@@ -62,13 +62,12 @@ def texts(settings):
     }
 
 
-def show_step(settings, before, after):
+def show_step(settings, step, changes):
     """After a step was made: what changed, what to try, what to see."""
-    title, tries, sights = texts(settings).get(after, ("", [], []))
+    title, tries, sights = texts(settings).get(step, ("", [], []))
     names = steps.names()
-    number = names.index(after)
-    print(f"Step {number} of {len(names) - 1}: {after}" + (f" ({title})" if title else ""))
-    changes = steps.changes(steps.rules_at(before), steps.rules_at(after))
+    number = names.index(step)
+    print(f"Step {number} of {len(names) - 1}: {step}" + (f" ({title})" if title else ""))
     show("Changed", changes or ["nothing: the demo was there already"])
     show("Try", tries)
     show("See", sights)

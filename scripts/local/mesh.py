@@ -45,6 +45,8 @@ class Mesh:
             lambda: is_listening(port) == is_open,
             f"the gateway has not {'opened' if is_open else 'closed'} port {port}",
         )
+        admin = self._chain.settings.mesh_port
+        wait_until(lambda: has_drained(admin), "the gateway has not ended old connections")
 
     def _write_bootstrap(self, name, service, admin_port, clusters):
         folder = proxy_folder(name)
@@ -119,13 +121,21 @@ def write_resources(path, resources):
 
 
 def has_taken(admin, versions):
-    url = ready_url(admin, "/stats?type=TextReadouts&filter=version_text$")
-    try:
-        with urllib.request.urlopen(url, timeout=2) as answer:
-            told = answer.read().decode()
-    except OSError:
-        return False
+    told = statistics(admin, "type=TextReadouts&filter=version_text$")
     return all(version in told for version in versions)
+
+
+def has_drained(admin):
+    return "draining: 0" in statistics(admin, "filter=total_listeners_draining")
+
+
+def statistics(admin, query):
+    """What a proxy tells of itself; nothing when it does not answer."""
+    try:
+        with urllib.request.urlopen(ready_url(admin, f"/stats?{query}"), timeout=2) as answer:
+            return answer.read().decode()
+    except OSError:
+        return ""
 
 
 def is_listening(port):

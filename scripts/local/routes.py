@@ -5,12 +5,20 @@ Pure: rules and a registry in, Envoy's configuration out.
 
 import dataclasses
 import re
+from decimal import Decimal
 
 from local.rules import RulesError
 
 # What Istio retries when the rules do not say, and how often. Neither INTERNAL nor 500 is in it.
 DEFAULT_RETRY_ON = "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes"
 DEFAULT_RETRIES = 2
+
+# What may stand in `retryOn`, besides HTTP statuses. Envoy would ignore what it does not know.
+RETRY_CONDITIONS = {
+    "5xx", "gateway-error", "reset", "reset-before-request", "connect-failure", "refused-stream",
+    "retriable-4xx", "retriable-status-codes", "retriable-headers", "envoy-ratelimited",
+    "cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable",
+}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +43,7 @@ def cluster_name(host, port, subset=""):
 
 def outbound(rules, registry):
     """The routes of every sidecar, for what its hop sends."""
+    check_hosts(rules, registry)
     hosts = [
         service_host(rules, registry, name, port)
         for name, service in registry.services.items()
@@ -57,8 +66,7 @@ def gateway(rules, registry):
         return None
     routes = [
         route
-        for service in rules.of_kind("VirtualService").values()
-        if set(service.get("gateways", ())) & set(gateways)
+        for _, service in services_of(rules, *gateways)
         for route in rule_routes(rules, registry, service["http"])
     ]
     everybody = {
@@ -73,12 +81,39 @@ def gateway(rules, registry):
     }
 
 
+def check_hosts(rules, registry):
+    """A rule for nobody would be without effect, and a riddle."""
+    rule_hosts = [
+        *((f"VirtualService {name}", spec["hosts"]) for name, spec in services_of(rules, "mesh")),
+        *(
+            (f"DestinationRule {name}", [spec["host"]])
+            for name, spec in rules.of_kind("DestinationRule").items()
+        ),
+    ]
+    for rule, hosts in rule_hosts:
+        for host in hosts:
+            if host not in registry.services:
+                raise RulesError(f"{rule}: there is no {host} in the local mesh")
+
+
+def services_of(rules, *gateways):
+    """The virtual services for these gateways; "mesh" stands for all sidecars."""
+    return [
+        (name, spec)
+        for name, spec in rules.of_kind("VirtualService").items()
+        if set(spec.get("gateways", ["mesh"])) & set(gateways)
+    ]
+
+
 def known_outside(rules, registry):
     """The outside hosts that may be called, with their ports."""
     policies = [
         spec.get("outboundTrafficPolicy", {}).get("mode", "ALLOW_ANY")
         for spec in rules.of_kind("Sidecar").values()
     ]
+    for policy in policies:
+        if policy not in ("ALLOW_ANY", "REGISTRY_ONLY"):
+            raise RulesError(f"Sidecar: outboundTrafficPolicy: there is no mode {policy}")
     if "REGISTRY_ONLY" not in policies:
         return set(registry.outside)
 
@@ -94,8 +129,8 @@ def known_outside(rules, registry):
 
 
 def service_host(rules, registry, name, port):
-    for service in rules.of_kind("VirtualService").values():
-        if "gateways" not in service and name in service["hosts"]:
+    for _, service in services_of(rules, "mesh"):
+        if name in service["hosts"]:
             return virtual_host(name, port, rule_routes(rules, registry, service["http"], port))
     return virtual_host(name, port, [plain_route(name, port)])
 
@@ -141,12 +176,15 @@ def target(rules, registry, choices, port):
     clusters = [
         {
             "name": destination_cluster(rules, registry, choice["destination"], port),
-            "weight": choice.get("weight", 1),
+            "weight": choice.get("weight", 0),
         }
         for choice in choices
     ]
     if len(clusters) == 1:
         return {"cluster": clusters[0]["name"]}
+    weights = [cluster["weight"] for cluster in clusters]
+    if min(weights) < 0 or max(weights) == 0:
+        raise RulesError(f"VirtualService: nothing can be divided by the weights {weights}")
     return {"weighted_clusters": {"clusters": clusters}}
 
 
@@ -182,12 +220,18 @@ def matches(rule):
         {
             "prefix": "/",
             "headers": [
-                {"name": name, "string_match": wanted}
+                {"name": name, "string_match": one_way(name, wanted)}
                 for name, wanted in match.get("headers", {}).items()
             ],
         }
-        for match in rule.get("match", [{}])
+        for match in rule.get("match") or [{}]
     ]
+
+
+def one_way(name, wanted):
+    if len(wanted) != 1:
+        raise RulesError(f"VirtualService: the header {name} is matched either exact or by its prefix")
+    return wanted
 
 
 def limits(rule):
@@ -207,13 +251,15 @@ def retry_policy(retries):
     """Of `retries`, or of none; None when there shall be no second try."""
     if retries is None:
         retries = {"attempts": DEFAULT_RETRIES}
-    if retries.get("attempts", DEFAULT_RETRIES) == 0:
+    if retries == {"attempts": 0}:
         return None
+    if retries["attempts"] <= 0:
+        raise RulesError(f"VirtualService: nothing is retried by {retries}")
 
-    names, codes = split_retry_on(retries.get("retryOn", DEFAULT_RETRY_ON))
+    names, codes = split_retry_on(retries.get("retryOn") or DEFAULT_RETRY_ON)
     policy = {
         "retry_on": names,
-        "num_retries": retries.get("attempts", DEFAULT_RETRIES),
+        "num_retries": retries["attempts"],
         # Rather another instance than the one that has just failed.
         "retry_host_predicate": [
             {
@@ -236,17 +282,24 @@ def retry_policy(retries):
 def split_retry_on(text):
     """Numbers among the names are HTTP statuses, which Envoy wants apart."""
     words = [word.strip() for word in text.split(",")]
-    names = [word for word in words if not word.isdigit()]
-    codes = [int(word) for word in words if word.isdigit()]
+    names = [word for word in words if not is_status(word)]
+    codes = [int(word) for word in words if is_status(word)]
+    for name in names:
+        if name not in RETRY_CONDITIONS:
+            raise RulesError(f"VirtualService: retryOn knows no {name!r}")
     if codes and "retriable-status-codes" not in names:
         names.append("retriable-status-codes")
     return ",".join(names), codes
 
 
+def is_status(word):
+    return word.isdigit() and 100 <= int(word) <= 599
+
+
 def seconds(duration):
     """Istio writes "500ms" and "1m30s", Envoy wants seconds."""
-    units = {"h": 3600, "m": 60, "s": 1, "ms": 0.001}
-    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|h|m|s)", duration)
+    units = {"h": 3600, "m": 60, "s": 1, "ms": Decimal("0.001")}
+    parts = re.findall(r"([0-9]+(?:\.[0-9]+)?)(ms|h|m|s)", duration)
     if not parts or "".join(number + unit for number, unit in parts) != duration:
         raise RulesError(f"VirtualService: {duration!r} is no duration")
-    return f"{sum(float(number) * units[unit] for number, unit in parts):g}s"
+    return f"{sum(Decimal(number) * units[unit] for number, unit in parts).normalize():f}s"

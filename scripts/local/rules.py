@@ -4,8 +4,10 @@ understands what the lesson needs; what it does not, it refuses by name rather t
 
 import yaml
 
+from local.settings import DemoError
 
-class RulesError(Exception):
+
+class RulesError(DemoError):
     """What is wrong with the rules, in words for who wrote them."""
 
 
@@ -16,14 +18,21 @@ class Named:
         self.shape = shape
 
 
-DESTINATION = {"host": str, "port": {"number": int}, "subset": str}
+class Needed:
+    """The shape of a member that an object cannot do without."""
+
+    def __init__(self, shape):
+        self.shape = shape
+
+
+DESTINATION = {"host": Needed(str), "port": {"number": Needed(int)}, "subset": str}
 HTTP_ROUTE = {
     "match": [{"headers": Named({"exact": str, "prefix": str})}],
-    "route": [{"destination": DESTINATION, "weight": int}],
-    "retries": {"attempts": int, "perTryTimeout": str, "retryOn": str},
+    "route": Needed([{"destination": Needed(DESTINATION), "weight": int}]),
+    "retries": {"attempts": Needed(int), "perTryTimeout": str, "retryOn": str},
     "timeout": str,
 }
-PORT = {"number": int, "name": str, "protocol": str}
+PORT = {"number": Needed(int), "name": str, "protocol": str}
 
 # By kind. A list holds the shape of its items.
 SHAPES = {
@@ -31,12 +40,21 @@ SHAPES = {
         "selector": Named(str),
         "servers": [{"port": PORT, "hosts": [str]}],
     },
-    "VirtualService": {"hosts": [str], "gateways": [str], "http": [HTTP_ROUTE]},
+    "VirtualService": {
+        "hosts": Needed([str]),
+        "gateways": [str],
+        "http": Needed([HTTP_ROUTE]),
+    },
     "Sidecar": {"egress": [{"hosts": [str]}], "outboundTrafficPolicy": {"mode": str}},
-    "ServiceEntry": {"hosts": [str], "location": str, "ports": [PORT], "resolution": str},
+    "ServiceEntry": {
+        "hosts": Needed([str]),
+        "location": str,
+        "ports": Needed([PORT]),
+        "resolution": str,
+    },
     "DestinationRule": {
-        "host": str,
-        "subsets": [{"name": str, "labels": {"version": str}}],
+        "host": Needed(str),
+        "subsets": [{"name": Needed(str), "labels": Needed({"version": Needed(str)})}],
     },
 }
 
@@ -52,6 +70,12 @@ class Rules:
             kind, name = resource["kind"], resource["metadata"]["name"]
             self._specs[kind, name] = resource["spec"]
 
+    def resources(self):
+        return [
+            {"kind": kind, "metadata": {"name": name}, "spec": spec}
+            for (kind, name), spec in self._specs.items()
+        ]
+
     def items(self):
         """((kind, name), spec) of each, in the order of their first appearance."""
         return self._specs.items()
@@ -66,7 +90,7 @@ def read(paths):
     for path in paths:
         try:
             documents = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
-        except (OSError, yaml.YAMLError) as error:
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise RulesError(f"cannot read {path}: {error}") from error
         resources += [checked(document, path.name) for document in documents if document]
     return Rules(resources)
@@ -84,10 +108,13 @@ def checked(document, where):
 
 
 def check_shape(value, shape, where):
+    if isinstance(shape, Needed):
+        shape = shape.shape
     wanted = type(shape) if isinstance(shape, (list, dict)) else shape
     if isinstance(shape, Named):
         wanted = dict
-    if not isinstance(value, wanted):
+    # To Python true is a number.
+    if not isinstance(value, wanted) or isinstance(value, bool):
         raise RulesError(f"{where} is {value!r} where a {wanted.__name__} is wanted")
     if isinstance(shape, list):
         for number, item in enumerate(value):
@@ -96,7 +123,14 @@ def check_shape(value, shape, where):
         for name, item in value.items():
             check_shape(item, shape.shape, f"{where}.{name}")
     elif isinstance(shape, dict):
-        for name, item in value.items():
-            if name not in shape:
-                raise RulesError(f"{where}.{name} is not known to the local mesh")
-            check_shape(item, shape[name], f"{where}.{name}")
+        check_members(value, shape, where)
+
+
+def check_members(value, shape, where):
+    for name, item in value.items():
+        if name not in shape:
+            raise RulesError(f"{where}.{name} is not known to the local mesh")
+        check_shape(item, shape[name], f"{where}.{name}")
+    for name, member in shape.items():
+        if isinstance(member, Needed) and value.get(name) in (None, "", [], {}):
+            raise RulesError(f"{where}.{name} is missing")

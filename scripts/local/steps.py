@@ -1,11 +1,12 @@
 """The steps of the lesson: files of rules, each of which comes on top of the earlier ones."""
 
 import difflib
+import json
 
 import yaml
 
-from local import rules as local_rules
-from local.settings import STATE, STEPS, DemoError
+from local import rules
+from local.settings import STATE, STEPS
 
 START = "start"
 # What a demo starts with: the chain is whole, and nothing is hidden yet.
@@ -25,11 +26,7 @@ def names():
 
 def rules_at(step):
     """All rules that hold once `step` is made."""
-    number = names().index(step)
-    try:
-        return local_rules.read([path for _, path in files()[:number]])
-    except local_rules.RulesError as error:
-        raise DemoError(str(error)) from error
+    return rules.read([path for _, path in files()[: names().index(step)]])
 
 
 def current():
@@ -37,8 +34,14 @@ def current():
     return (STATE / "step").read_text(encoding="utf-8")
 
 
-def remember(step):
+def current_rules():
+    """Of the running demo, whose files may have changed since."""
+    return rules.Rules(json.loads((STATE / "rules.json").read_text(encoding="utf-8")))
+
+
+def remember(step, rules_of_step):
     (STATE / "step").write_text(step, encoding="utf-8")
+    (STATE / "rules.json").write_text(json.dumps(rules_of_step.resources()), encoding="utf-8")
 
 
 def changes(before, after):
