@@ -82,7 +82,7 @@ def _run_one(path):
 def _start_one(path, build_folder):
     environment = {
         **os.environ,
-        "PYTHONPATH": str(build.ROOT / "tests"),
+        "PYTHONPATH": os.pathsep.join(str(build.ROOT / part) for part in ("tests", "scripts")),
         "PYTHONDONTWRITEBYTECODE": "1",
         "TRACEHOP_BUILD": str(build_folder),
     }
