@@ -71,7 +71,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct str bytes = reply_encode(reply, arena);
     if (bytes.at)
         check_written(bytes, arena);
-    check_rendered(&(struct rendering){
-        .reply = reply, .failure = &failure, .trace_url = input, .warning = input});
+    check_rendered(&(struct rendering){.reply = reply,
+                                       .failure = &failure,
+                                       .trace_url = input,
+                                       .warning = input,
+                                       .is_detailed = size % 2 == 1});
     return 0;
 }
