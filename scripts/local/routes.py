@@ -236,11 +236,10 @@ def one_way(name, wanted):
 
 def limits(rule):
     """How long a route's call may take, and how often it is tried."""
-    made = {
-        "timeout": seconds(rule.get("timeout", "0s")),
-        # The caller's grpc-timeout counts, and only it.
-        "max_stream_duration": {"max_stream_duration": "0s", "grpc_timeout_header_max": "0s"},
-    }
+    timeout = seconds(rule.get("timeout", "0s"))
+    # A caller's grpc-timeout counts when it is shorter. The newer way to say so, max_stream_duration,
+    # would make Envoy ignore the timeout.
+    made = {"timeout": timeout, "max_grpc_timeout": timeout}
     policy = retry_policy(rule.get("retries"))
     if policy:
         made["retry_policy"] = policy

@@ -152,12 +152,12 @@ class Durations(unittest.TestCase):
         service = virtual_service("backend", {"route": [to("backend")], "timeout": "750ms"})
         self.assertEqual(action_for("backend:9090", service)["timeout"], "0.75s")
 
-    def test_the_caller_s_deadline_counts_and_no_other(self):
-        for authority in ("backend:9090", "clock.example"):
-            self.assertEqual(
-                action_for(authority)["max_stream_duration"],
-                {"max_stream_duration": "0s", "grpc_timeout_header_max": "0s"},
-            )
+    def test_a_caller_s_deadline_counts_when_it_is_shorter(self):
+        """In the form that leaves the timeout in force: with max_stream_duration Envoy ignores it."""
+        service = virtual_service("backend", {"route": [to("backend")], "timeout": "750ms"})
+        for action in (action_for("backend:9090", service), action_for("clock.example")):
+            self.assertEqual(action["max_grpc_timeout"], action["timeout"])
+            self.assertNotIn("max_stream_duration", action)
 
 
 class WhoIsMeant(unittest.TestCase):
