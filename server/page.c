@@ -51,7 +51,7 @@ void page_add_name(struct text *to, const struct reply *reply)
 
     if (split_name(reply, &before)) {
         text_add_html(to, before);
-        text_add(to, STR("<span class=\"unseen\">-</span>"));
+        text_add(to, STR("<span class=\"joint\">-</span>"));
     } else {
         text_add_html(to, reply->name);
         text_add_char(to, ' ');

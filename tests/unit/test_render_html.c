@@ -112,7 +112,7 @@ static void every_hop_and_page_of_the_chain_is_shown(void **state)
 
     expect_inside(page, "<title>frontend-prod: all went well</title>");
     expect_inside(page, "<h1>frontend-prod answered in 172.0 ms</h1>");
-    expect_inside(page, "<h3>middleware<span class=\"unseen\">-</span>"
+    expect_inside(page, "<h3>middleware<span class=\"joint\">-</span>"
                         "<span class=\"version\">canary</span></h3>\n"
                         "<p class=\"time\">154.0 ms</p>");
     expect_inside(page, "<h3>clock:8080/time</h3>\n<p class=\"time\">15.0 ms</p>\n"
