@@ -10,8 +10,11 @@ import urllib.request
 from local import proxies, routes
 from local.chain import HOPS, IN_MESH, INBOUND, OUTBOUND, proxy_folder, ready_url, split
 from local.settings import DemoError
+from local.tracing import Origin, Tracing
 
 TAKEN_TIMEOUT_S = 10
+
+GATEWAY = Origin("gateway")
 
 
 class Mesh:
@@ -19,19 +22,17 @@ class Mesh:
         self._chain = chain
         self._registry = chain.registry()
         settings = chain.settings
-        self._tracing = proxies.Tracing(
-            settings.tracing, settings.zipkin_port, settings.otlp_grpc_port
-        )
+        self._tracing = Tracing(settings.tracing, settings.zipkin_port, settings.otlp_grpc_port)
 
     def prepare(self, rules):
         """Writes everything that the proxies need to start."""
-        self._write_bootstrap("gateway", "gateway", self._chain.settings.mesh_port, [])
+        self._write_bootstrap("gateway", GATEWAY, self._chain.settings.mesh_port, [])
         for number, name in enumerate(IN_MESH):
             clusters = proxies.inbound_clusters(
                 self._chain.http_port(number), self._chain.grpc_port(number)
             )
-            service = service_of(name)
-            self._write_bootstrap(sidecar(name), service, self._chain.mesh_port(number), clusters)
+            origin = origin_of(name)
+            self._write_bootstrap(sidecar(name), origin, self._chain.mesh_port(number), clusters)
         self._write_rules(rules)
 
     def apply(self, rules):
@@ -48,13 +49,13 @@ class Mesh:
         admin = self._chain.settings.mesh_port
         wait_until(lambda: has_drained(admin), "the gateway has not ended old connections")
 
-    def _write_bootstrap(self, name, service, admin_port, clusters):
+    def _write_bootstrap(self, name, origin, admin_port, clusters):
         folder = proxy_folder(name)
         folder.mkdir(parents=True)
         clusters = clusters + proxies.outbound_clusters(self._registry)
         write(
             folder / "bootstrap.json",
-            proxies.bootstrap(name, service, admin_port, folder, clusters, self._tracing),
+            proxies.bootstrap(name, origin, admin_port, folder, clusters, self._tracing),
         )
 
     def _write_rules(self, rules):
@@ -73,18 +74,20 @@ class Mesh:
 
     def _sidecar_listeners(self, number):
         name = HOPS[number]
-        folder, service = proxy_folder(sidecar(name)), service_of(name)
+        folder, origin = proxy_folder(sidecar(name)), origin_of(name)
         inbound, outbound = (self._chain.mesh_port(number, use) for use in (INBOUND, OUTBOUND))
         return [
-            proxies.inbound_listener(inbound, self._tracing, service, split(name)[0]),
-            proxies.outbound_listener(outbound, folder, self._tracing, service),
+            proxies.inbound_listener(inbound, self._tracing, origin, split(name)[0]),
+            proxies.outbound_listener(outbound, folder, self._tracing, origin),
         ]
 
     def _write_gateway(self, gateway):
         folder, settings = proxy_folder("gateway"), self._chain.settings
         listeners, versions = [], []
         if gateway:
-            listeners = [proxies.gateway_listener(settings.http_port, folder, self._tracing)]
+            listeners = [
+                proxies.gateway_listener(settings.http_port, folder, self._tracing, GATEWAY)
+            ]
             versions = [write_resources(folder / "routes.json", [route_configuration(gateway)])]
         versions.append(write_resources(folder / "listeners.json", listeners))
         return "gateway", settings.mesh_port, versions
@@ -94,9 +97,12 @@ def sidecar(name):
     return f"{name}-sidecar"
 
 
-def service_of(name):
-    """What the spans of a hop's sidecar say they are from."""
-    return sidecar(split(name)[0])
+def origin_of(name):
+    """What the spans of a hop's sidecar say they are from. As with the hops, those of all versions
+    are one service.
+    """
+    role, version = split(name)
+    return Origin(sidecar(role), version)
 
 
 def route_configuration(made):

@@ -8,21 +8,10 @@ reads again when they are replaced: the routes, and the listeners, for the gatew
 Pure: values in, Envoy's configuration out.
 """
 
-import dataclasses
-
 from local.routes import cluster_name
 
 TYPES = "type.googleapis.com/envoy"
 NO_LIMIT = 2**32 - 1
-
-
-@dataclasses.dataclass(frozen=True)
-class Tracing:
-    """Where the spans of the proxies go, and which headers they write (settings.TRACINGS)."""
-
-    kind: str
-    zipkin_port: int
-    otlp_grpc_port: int
 
 
 def typed(kind, **members):
@@ -38,13 +27,13 @@ def from_file(path):
     return {"path_config_source": {"path": str(path)}, "resource_api_version": "V3"}
 
 
-def bootstrap(name, service, admin_port, folder, clusters, tracing):
-    """`service` is what the spans say they are from."""
+def bootstrap(name, origin, admin_port, folder, clusters, tracing):
     return {
-        "node": {"id": name, "cluster": service},
+        "node": {"id": name, "cluster": origin.service},
         "admin": {"address": address(admin_port)},
         "dynamic_resources": {"lds_config": from_file(folder / "listeners.json")},
-        "static_resources": {"clusters": [*clusters, tracing_cluster(tracing)]},
+        "static_resources": {"clusters": [*clusters, tracing.cluster()]},
+        "layered_runtime": tracing.runtime(),
         # Without a limit Envoy complains at each start that it has none.
         "overload_manager": {
             "resource_monitors": [
@@ -61,20 +50,21 @@ def bootstrap(name, service, admin_port, folder, clusters, tracing):
     }
 
 
-def gateway_listener(port, folder, tracing):
-    manager = http_manager("gateway", tracing, "gateway", tries_have_spans=True)
+def gateway_listener(port, folder, tracing, origin):
+    spans = tracing.spans(origin, tries_have_spans=True)
+    manager = http_manager("gateway", spans, [tracing.forgetting()])
     # The edge: request ids and the like of strangers do not count.
     manager["use_remote_address"] = True
     return listener("gateway", port, "OUTBOUND", {**manager, **routes_from(folder, "gateway")})
 
 
-def outbound_listener(port, folder, tracing, service):
-    manager = http_manager("outbound", tracing, service, tries_have_spans=True)
+def outbound_listener(port, folder, tracing, origin):
+    manager = http_manager("outbound", tracing.spans(origin, tries_have_spans=True))
     return listener("outbound", port, "OUTBOUND", {**manager, **routes_from(folder, "outbound")})
 
 
-def inbound_listener(port, tracing, service, role):
-    manager = http_manager("inbound", tracing, service, tries_have_spans=False)
+def inbound_listener(port, tracing, origin, role):
+    manager = http_manager("inbound", tracing.spans(origin, tries_have_spans=False))
     routes = {"name": "inbound", "virtual_hosts": [inbound_host(role)]}
     return listener("inbound", port, "INBOUND", {**manager, "route_config": routes})
 
@@ -109,24 +99,20 @@ def inbound_host(role):
     }
 
 
-def http_manager(name, tracing, service, tries_have_spans):
+def http_manager(name, spans, filters=()):
     return typed(
         "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         stat_prefix=name,
         codec_type="AUTO",
         stream_idle_timeout="0s",
         normalize_path=True,
-        tracing={
-            "provider": tracing_provider(tracing, service),
-            "random_sampling": {"value": 100},
-            "overall_sampling": {"value": 100},
-            "spawn_upstream_span": tries_have_spans,
-        },
+        tracing=spans,
         http_filters=[
+            *filters,
             {
                 "name": "envoy.filters.http.router",
                 "typed_config": typed("extensions.filters.http.router.v3.Router"),
-            }
+            },
         ],
     )
 
@@ -148,37 +134,6 @@ def listener(name, port, direction, manager):
             }
         ],
     )
-
-
-def tracing_provider(tracing, service):
-    if tracing.kind == "opentelemetry":
-        return {
-            "name": "envoy.tracers.opentelemetry",
-            "typed_config": typed(
-                "config.trace.v3.OpenTelemetryConfig",
-                grpc_service={"envoy_grpc": {"cluster_name": "tracing"}, "timeout": "5s"},
-                service_name=service,
-            ),
-        }
-    context = "USE_B3_WITH_W3C_PROPAGATION" if tracing.kind == "both" else "USE_B3"
-    return {
-        "name": "envoy.tracers.zipkin",
-        "typed_config": typed(
-            "config.trace.v3.ZipkinConfig",
-            collector_cluster="tracing",
-            collector_endpoint="/api/v2/spans",
-            collector_endpoint_version="HTTP_JSON",
-            trace_id_128bit=True,
-            shared_span_context=False,
-            trace_context_option=context,
-        ),
-    }
-
-
-def tracing_cluster(tracing):
-    if tracing.kind == "opentelemetry":
-        return cluster("tracing", [tracing.otlp_grpc_port], "grpc")
-    return cluster("tracing", [tracing.zipkin_port], "http")
 
 
 def cluster(name, ports, protocol):
