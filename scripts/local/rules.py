@@ -51,6 +51,8 @@ SHAPES = {
         "location": str,
         "ports": Needed([PORT]),
         "resolution": str,
+        # For a cluster; on one machine the registry knows where everybody is.
+        "endpoints": [{"address": Needed(str)}],
     },
     "DestinationRule": {
         "host": Needed(str),
