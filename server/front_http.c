@@ -9,7 +9,7 @@
 #include "server/reply_wire.h"
 #include "server/wall_clock.h"
 
-enum { FIRST_BODY_BYTES = 512 };
+enum { FIRST_BODY_BYTES = 512, FIRST_PAGE_BYTES = 40 * 1024 };
 
 /* A request that waits for a worker, or runs on one. */
 struct visit {
@@ -122,8 +122,9 @@ static struct request_headers asked(const struct visit *visit)
 static void respond_with_page(const struct visit *visit)
 {
     const struct exchange_result *result = exchange_result(visit->exchange);
-    struct text body = text_in_arena(http_request_arena(visit->request), FIRST_BODY_BYTES);
-    enum form   form = accept_negotiate(accepted(visit->request));
+    enum form                     form = accept_negotiate(accepted(visit->request));
+    struct text                   body = text_in_arena(http_request_arena(visit->request),
+                                     form == FORM_HTML ? FIRST_PAGE_BYTES : FIRST_BODY_BYTES);
 
     render(form,
            &(struct rendering){.reply = &result->reply,

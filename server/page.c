@@ -104,7 +104,7 @@ void page_add_verdict(struct text *to, const struct reply *reply, const struct f
                         status_name(failure->status), STR("</strong></small>\n"));
         break;
     case FAILED_BELOW:
-        text_add(to, STR("<small class=\"verdict\">failed with it</small>\n"));
+        text_add(to, STR("<small class=\"verdict\">failed in turn</small>\n"));
         break;
     case FAILED_BEYOND:
         page_add_around(to, STR("<small class=\"verdict\">failed further on, at "), failure->hop,

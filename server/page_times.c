@@ -164,7 +164,7 @@ static void add_hop(const struct times *times, const struct reply *hop,
 
     open_row(to, page_tone(hop->version), depth);
     text_add_html(to, hop->name);
-    if (failure)
+    if (failure && page_verdict(hop, failure) != FAILED_BELOW)
         page_add_verdict(to, hop, failure);
     add_place(to, hop, call, bar);
     add_work(to, &hop->work);

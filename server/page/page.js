@@ -154,7 +154,7 @@ function showLast(run) {
   if (!last) return;
   notice.hidden = Boolean(last.page);
   if (last.page) showPage(last.page);
-  else notice.textContent = `The last request: ${last.failure}. Below is an earlier one.`;
+  else notice.textContent = `The last request: ${last.failure}. Shown is an earlier one.`;
 }
 
 function showPage(page) {
@@ -179,14 +179,18 @@ function answered(run) {
   return run.outcomes.filter(Boolean);
 }
 
+function rankOf(share) {
+  const rank = ["prod", "canary", "another", "failed"].indexOf(share);
+  return rank < 0 ? 2 : rank;
+}
+
 /* [name, outcomes] each: prod and canary first, then others by name, failures last. */
 function groupsOf(outcomes) {
   const groups = new Map();
   for (const outcome of outcomes) {
     groups.set(outcome.share, [...(groups.get(outcome.share) || []), outcome]);
   }
-  const rank = { prod: 0, canary: 1, failed: 3 };
-  const order = ([name]) => `${rank[name] === undefined ? 2 : rank[name]}${name}`;
+  const order = ([name]) => `${rankOf(name)} ${name}`;
   return [...groups].sort((a, b) => (order(a) < order(b) ? -1 : 1));
 }
 

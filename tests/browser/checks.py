@@ -31,7 +31,7 @@ class ChainChecks:
         self.tolerated = FAILED_ANSWERS
         page = self.visit(fail="backend=1")
         expect(node(page, "backend-prod")).to_contain_text("failed here: INTERNAL")
-        expect(node(page, "frontend-prod")).to_contain_text("failed with it")
+        expect(node(page, "frontend-prod")).to_contain_text("failed in turn")
 
     def test_every_failure_is_counted(self):
         self.tolerated = FAILED_ANSWERS

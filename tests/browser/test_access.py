@@ -34,8 +34,8 @@ class Access(BrowserTest):
         self.assertRegex(
             page.get_by_role("region", name="The chain").aria_snapshot(),
             re.compile(
-                r"frontend-prod.*failed with it.*called by gRPC.*middleware-(prod|canary)"
-                r".*failed with it.*called by gRPC.*backend-prod.*failed here:.*INTERNAL",
+                r"frontend-prod.*failed in turn.*called by gRPC.*middleware-(prod|canary)"
+                r".*failed in turn.*called by gRPC.*backend-prod.*failed here:.*INTERNAL",
                 re.DOTALL,
             ),
         )

@@ -43,13 +43,21 @@ class Basic(BrowserTest):
         expect(page.locator("h1")).to_contain_text("frontend-prod failed after")
         expect(page.locator(".failure")).to_contain_text("UNAVAILABLE at backend-prod")
         expect(node(page, "backend-prod")).to_contain_text("failed here: UNAVAILABLE")
-        expect(node(page, "middleware")).to_contain_text("failed with it")
+        expect(node(page, "middleware")).to_contain_text("failed in turn")
         self.screenshot(page, "no-script")
 
     def test_a_delay_is_seen_where_it_was(self):
         page = self.visit(delay="backend=150ms")
         row = page.get_by_role("row", name=re.compile("^backend-prod"))
         expect(row.locator("td.own")).to_have_text(re.compile(r"^1[5-9]\d\.\d ms$"))
+
+    def test_a_repeated_attempt_is_told_at_its_hop(self):
+        page = self.visit(headers={"x-request-id": "the same twice"})
+        expect(page.locator(".attempt")).to_have_count(0)
+        page.reload()
+        expect(node(page, "frontend-prod")).to_contain_text("attempt 2")
+        expect(page.locator(".attempt")).to_have_count(1)
+        self.screenshot(page, "attempt")
 
     def test_clear_goes_back_to_asking_nothing(self):
         page = self.visit(delay="1ms")

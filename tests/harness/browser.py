@@ -61,14 +61,15 @@ class BrowserTest(ProgramTest):
         ]
         self.assertEqual(wild, [])
 
-    def visit(self, base_url=None, viewport=None, script=True, **query):
+    def visit(self, base_url=None, *, viewport=None, script=True, scheme="light", headers=None, **query):
         """The page of a new visitor, who asks for `query`: x_dev_user means x-dev-user."""
-        scheme = query.pop("scheme", "light")
-        page = self.start(
-            self.browser.new_context(
-                viewport=viewport or WIDE, java_script_enabled=script, color_scheme=scheme
-            )
-        ).new_page()
+        context = self.browser.new_context(
+            viewport=viewport or WIDE,
+            java_script_enabled=script,
+            color_scheme=scheme,
+            extra_http_headers=headers or {},
+        )
+        page = self.start(context).new_page()
         self._watch(page)
         pairs = {name.replace("_", "-"): value for name, value in query.items()}
         url = base_url or self.base_url

@@ -273,7 +273,7 @@ static void each_failed_call_says_whose_failure_it_was(void **state)
     expect_inside(page, "<article class=\"node prod failed\" data-tone=\"prod\" "
                         "data-version=\"prod\">\n<h3>backend");
     expect_inside(page, "<p class=\"time\">1.0 ms</p>\n"
-                        "<small class=\"verdict\">failed with it</small>");
+                        "<small class=\"verdict\">failed in turn</small>");
     expect_inside(page, "<h3>clock:9090</h3>\n<p class=\"time\">900 \u00B5s</p>\n"
                         "<small class=\"verdict here\">failed: <strong>UNAVAILABLE</strong> at "
                         "<strong>clock-prod</strong>: rolled</small>");
