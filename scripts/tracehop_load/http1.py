@@ -28,7 +28,6 @@ class Malformed(NoAnswer):
 
 class Answer(typing.NamedTuple):
     status: int
-    headers: dict  # Names in lower case; of a repeated one the last value.
     body: bytes
     keeps_connection: bool
 
@@ -83,10 +82,11 @@ def parse_answer(raw, is_at_end=False):
     body, surplus = framed
     options = headers.get("connection", "").lower()
     keeps = version == "HTTP/1.1" and "close" not in options and not is_at_end and not surplus
-    return Answer(status, headers, bytes(body), keeps)
+    return Answer(status, bytes(body), keeps)
 
 
 def _parse_head(head):
+    """The version, the status, and the headers: names in lower case, of equal ones the last."""
     first, *lines = bytes(head).decode("latin-1").split("\r\n")
     version, _, rest = first.partition(" ")
     status = rest[:3]
