@@ -319,4 +319,7 @@ int server_config_read(int argc, char *argv[], settings_lookup_fn *lookup, struc
 void server_config_print_help(FILE *to)
 {
     settings_print_help(table, ARRAY_LENGTH(table), to);
+    fputs("  --call URI [--header 'NAME: VALUE']...\n"
+          "      Makes one call instead of serving, prints its tree, and fails when it failed.\n",
+          to);
 }

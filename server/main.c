@@ -1,5 +1,5 @@
 /*
- * tracehop-server: one hop of a chain.
+ * tracehop-server: one hop of a chain, or with --call one call to one (client.h).
  *
  * Threads:
  *   main          starts and stops everything, and waits for signals in between
@@ -29,6 +29,7 @@
 #include "common/edge/rpc_server.h"
 #include "common/trace/otlp.h"
 #include "proto/descriptors.h"
+#include "server/client.h"
 #include "server/exchange.h"
 #include "server/front_grpc.h"
 #include "server/front_http.h"
@@ -58,6 +59,7 @@ static const char *const services[] = {"tracehop.v1.Hop", "grpc.health.v1.Health
 
 struct program {
     struct arena         *arena; /* of what lives as long as the program */
+    struct client_options client;
     struct server_config  config;
     struct metrics       *metrics;
     struct span_exporter *exporter;
@@ -284,17 +286,34 @@ static int open_admin(struct program *program)
                      &program->admin_server);
 }
 
-static int start(struct program *program)
-{
-    int (*const steps[])(struct program *) = {open_metrics,    open_workers, open_tracing,
-                                              open_hop,        open_health,  open_grpc_front,
-                                              open_http_front, open_admin};
+typedef int step_fn(struct program *program);
 
-    for (size_t i = 0; i < ARRAY_LENGTH(steps); i++) {
+static int take_steps(struct program *program, step_fn *const steps[], size_t n_steps)
+{
+    for (size_t i = 0; i < n_steps; i++) {
         int r = steps[i](program);
         if (r < 0)
             return r;
     }
+    return 0;
+}
+
+/* What the fronts serve, and the client calls with. */
+static int open_chain(struct program *program)
+{
+    step_fn *const steps[] = {open_metrics, open_workers, open_tracing, open_hop};
+
+    return take_steps(program, steps, ARRAY_LENGTH(steps));
+}
+
+static int start(struct program *program)
+{
+    step_fn *const steps[] = {open_chain, open_health, open_grpc_front, open_http_front,
+                              open_admin};
+
+    int r = take_steps(program, steps, ARRAY_LENGTH(steps));
+    if (r < 0)
+        return r;
     rpc_health_set(program->health, true);
     admin_set_ready(&program->admin, true);
     log_info("ready");
@@ -399,12 +418,45 @@ static int run(struct program *program)
     return EXIT_SUCCESS;
 }
 
+/* One call instead of a server. */
+static int run_client(struct program *program)
+{
+    rpc_init();
+    program->config.exports_spans = false; /* the exporter's worker ends with the call */
+    int r = open_chain(program);
+    if (r < 0)
+        _Exit(EXIT_FAILURE); /* as above */
+
+    r = client_call(&program->hop, &program->client.headers, stdout);
+    if (r < 0 && r != -EREMOTEIO)
+        process_complain("the call", r);
+    release(program);
+    rpc_shutdown();
+    return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* A client has nothing to say but the answer, unless it is told to. */
+static int read_options(struct program *program, int *argc, char *argv[],
+                        struct complaint complaint)
+{
+    int r = client_options_take(argc, argv, program->arena, &program->client, complaint);
+    if (r < 0 || !program->client.is_wanted)
+        return r;
+
+    setenv("SERVICE_NAME", "call", /* overwrite= */ 0);
+    setenv("LOG_LEVEL", "error", /* overwrite= */ 0);
+    return 0;
+}
+
 static int read_config(struct program *program, int argc, char *argv[])
 {
-    char error[512];
-    int  outcome = server_config_read(argc, argv, getenv, program->arena, &program->config, error,
-                                      sizeof(error));
+    char error[512] = "out of memory";
+    int  outcome = read_options(program, &argc, argv,
+                                (struct complaint){.text = error, .size = sizeof(error)});
 
+    if (outcome == 0)
+        outcome = server_config_read(argc, argv, getenv, program->arena, &program->config, error,
+                                     sizeof(error));
     if (outcome < 0)
         fprintf(stderr, "tracehop-server: %s\n", error);
     else if (outcome == SETTINGS_HELP)
@@ -431,5 +483,5 @@ int main(int argc, char *argv[])
     log_identify("service", program.config.name);
     process_block_signals(&program.signals);
     process_raise_descriptor_limit();
-    return run(&program);
+    return program.client.is_wanted ? run_client(&program) : run(&program);
 }
