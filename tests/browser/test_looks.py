@@ -70,6 +70,11 @@ CONTRASTS = """() => {
 }"""
 
 
+def milliseconds(cell):
+    number, unit = cell.inner_text().split()
+    return float(number) * {"\u00b5s": 0.001, "ms": 1, "s": 1000}[unit]
+
+
 class Looks(BrowserTest):
     @classmethod
     def setUpClass(cls):
@@ -139,6 +144,19 @@ class Looks(BrowserTest):
             self.assertEqual(boxes, sorted(boxes, key=lambda box: box[along]))
             self.assertEqual(len({box[along] for box in boxes}), 4)
             self.assertEqual(len({box[across] for box in boxes}), 1)
+
+    def test_bars_are_as_long_as_the_times_say_and_end_together(self):
+        page = self.visit(delay="middleware=60ms;backend=30ms")
+        whole = page.locator("td.line svg").first.bounding_box()
+        whole_ms = milliseconds(page.locator("td.total").first)
+        for row in page.locator("tbody tr", has=page.locator("td.own:not(:empty)")).all()[:3]:
+            share = row.locator("rect.own").bounding_box()["width"] / whole["width"]
+            wanted = milliseconds(row.locator("td.own")) / whole_ms
+            self.assertAlmostEqual(share, wanted, delta=0.01)
+        for line in page.locator("td.line svg").all():
+            boxes = [part.bounding_box() for part in line.locator("rect").all()]
+            end = max(box["x"] + box["width"] for box in boxes)
+            self.assertAlmostEqual(end, whole["x"] + whole["width"], delta=2)
 
     def test_a_fork_shows_every_branch(self):
         page = self.visit(self.fork.base_url)
