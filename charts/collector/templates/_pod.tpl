@@ -4,10 +4,8 @@ metadata:
   labels:
     {{- include "collector.podLabels" . | nindent 4 }}
   annotations:
-    checksum/settings: {{ include "collector.settings" . | sha256sum }}
-    {{- if .Values.monitor.enabled }}
-    traffic.sidecar.istio.io/excludeInboundPorts: "9465"
-    {{- else if .Values.monitor.annotations }}
+    checksum/config: {{ include "collector.settings" . | sha256sum }}
+    {{- if and .Values.monitor.annotations (not .Values.monitor.enabled) }}
     prometheus.io/scrape: "true"
     prometheus.io/port: "9465"
     prometheus.io/path: /metrics
