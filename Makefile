@@ -43,9 +43,9 @@ test-long: ## Kill the collector 1,000 times under load; let 2 GiB wait for its 
 	@TRACEHOP_KILLS=1000 tests/e2e/run build/release collector_crash
 	@TRACEHOP_BACKLOG=2147483648 tests/e2e/run build/release collector_backlog
 
-test-peers: build ## Test against foreign programs (REQUIRE_PEERS=1: all of them must be had)
+test-peers: build ## Test against foreign programs and a browser (REQUIRE_PEERS=1: all of them must be had)
 	@scripts/setup test peers
-	@tests/peers/run
+	@status=0; tests/peers/run || status=1; tests/browser/run build/release || status=1; exit $$status
 
 bench: ## Measure, each figure beside its yardstick
 	@scripts/setup build bench
