@@ -11,7 +11,7 @@ import dataclasses
 
 from local.proxies import cluster, typed
 
-# A trace can be looked at right away, and under load it does not take a request for every few spans.
+# A trace can be looked at right away, and under load not every few spans take a request.
 FLUSH_INTERVAL_MS = 500
 FLUSH_AT_SPANS = 100
 

@@ -66,7 +66,12 @@ class _Report(unittest.TestResult):
 
 
 def _name(test):
-    return f"{type(test).__module__}.{test._testMethodName.removeprefix('test_')}"
+    """A test that a class has from another is told with the class: others may have it, too."""
+    kind, method = type(test), test._testMethodName
+    parts = [kind.__module__, method.removeprefix("test_")]
+    if method not in vars(kind):
+        parts.insert(1, kind.__name__)
+    return ".".join(parts)
 
 
 def _run_one(path):
