@@ -12,7 +12,7 @@ import unittest
 
 import yaml
 
-from harness import build, mesh_chart
+from harness import build, charts, mesh_chart
 from harness.mesh_chart import CHART, COMBINATIONS, STEPS
 
 GOLDEN = pathlib.Path(__file__).resolve().parent / "golden"
@@ -62,19 +62,10 @@ class Golden(Render):
                     mesh_chart.objects(values, program="helm3"), mesh_chart.objects(values)
                 )
 
-    def test_lint_has_nothing_to_say(self):
-        for program in ("helm", "helm3"):
-            ended = mesh_chart.run("lint", "--strict", CHART, program=program)
 
-            self.assertEqual(ended.returncode, 0, ended.stdout + ended.stderr)
-            self.assertNotRegex(ended.stdout, "WARNING|ERROR")
-
-    def test_the_chart_is_for_the_programs_of_this_tree(self):
-        chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
-        project = (build.ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
-
-        (version,) = re.findall(r"^project\([^)]*VERSION ([0-9.]+)", project, re.MULTILINE)
-        self.assertEqual(chart["appVersion"], version)
+    def test_no_line_ends_with_spaces(self):
+        for combination in COMBINATIONS:
+            self.assertNotRegex(mesh_chart.text(combined(*combination)), r"[ \t]\n")
 
 
 class Objects(Render):
@@ -179,19 +170,19 @@ class Security(Render):
     def test_without_such_ports_nothing_takes_plaintext(self):
         found = self.objects(step="prod", **{"mtls.plaintextPorts": "null"})
 
-        self.assertEqual(set(mesh_chart.of_kind(found, "PeerAuthentication")), {"default"})
+        self.assertEqual(set(charts.of_kind(found, "PeerAuthentication")), {"default"})
         for policy in mesh_chart.specs(found, "AuthorizationPolicy").values():
             self.assertTrue(all("from" in rule for rule in policy["rules"]))
 
     def test_it_can_be_left_to_others(self):
         found = self.objects(step="prod", **{"authorization.enabled": "false"})
 
-        self.assertEqual(mesh_chart.of_kind(found, "AuthorizationPolicy"), {})
+        self.assertEqual(charts.of_kind(found, "AuthorizationPolicy"), {})
 
 
 class Dashboards(Render):
     def dashboards(self, **values):
-        return mesh_chart.of_kind(self.objects(**values), "ConfigMap")
+        return charts.of_kind(self.objects(**values), "ConfigMap")
 
     def boards(self):
         return {

@@ -1,16 +1,14 @@
 """The mesh chart as helm renders it."""
 
 import itertools
-import subprocess
 
 import yaml
 
-from harness import build
+from harness import build, charts
+from harness.charts import KUBERNETES, of_kind
 
 CHART = build.ROOT / "charts/mesh"
 NAMESPACE = "demo"
-# Helm 3 as a module does not know which cluster it was made for.
-CLUSTER = ("--kube-version", "1.35.0")
 
 STEPS = ("ingress", "egress", "prod", "retry", "canary")
 APIS = ("istio", "gateway")
@@ -23,16 +21,14 @@ def settings_of(values):
     return [word for name, value in values.items() for word in ("--set", f"{name}={value}")]
 
 
-def run(*arguments, program="helm"):
-    return subprocess.run(
-        [build.tool(program), *arguments], capture_output=True, text=True, check=False
-    )
+def _template(values, chart, program):
+    words = ("--namespace", NAMESPACE, "--kube-version", KUBERNETES, *settings_of(values))
+    return charts.run("template", "mesh", chart, *words, program=program)
 
 
 def text(values, chart=CHART, program="helm"):
     """What a cluster would be given."""
-    words = ("--namespace", NAMESPACE, *CLUSTER, *settings_of(values))
-    ended = run("template", "mesh", chart, *words, program=program)
+    ended = _template(values, chart, program)
     if ended.returncode != 0:
         raise AssertionError(ended.stderr)
     return ended.stdout
@@ -44,7 +40,7 @@ def objects(values, **how):
 
 def refusal(values, chart=CHART, program="helm"):
     """What helm says when it does not render."""
-    ended = run("template", "mesh", chart, *CLUSTER, *settings_of(values), program=program)
+    ended = _template(values, chart, program)
     if ended.returncode == 0:
         raise AssertionError(f"{values} were taken")
     return ended.stderr
@@ -52,17 +48,11 @@ def refusal(values, chart=CHART, program="helm"):
 
 def notes(values):
     """What the user is told after an installation. Only Helm 4 tells it without a cluster."""
-    ended = run(
-        "install", "mesh", CHART, "--dry-run=client", "--namespace", NAMESPACE, *settings_of(values)
-    )
+    words = ("--dry-run=client", "--namespace", NAMESPACE, *settings_of(values))
+    ended = charts.run("install", "mesh", CHART, *words)
     if ended.returncode != 0:
         raise AssertionError(ended.stderr)
     return ended.stdout.partition("\nNOTES:\n")[2]
-
-
-def of_kind(found, kind):
-    """By name."""
-    return {one["metadata"]["name"]: one for one in found if one["kind"] == kind}
 
 
 def specs(found, kind):
