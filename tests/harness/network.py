@@ -1,7 +1,12 @@
 """What the network of this machine can do, and which of its ports are free."""
 
+import contextlib
 import random
 import socket
+
+# Of ports that are reserved together.
+_BLOCK = 10
+_reserved = contextlib.ExitStack()
 
 
 def localhost_has_two_addresses():
@@ -15,13 +20,29 @@ def localhost_has_two_addresses():
 
 
 def free_ranges(count, ports):
-    """The first ports of that many ranges of free ports, where the system picks none for others."""
+    """The first ports of that many ranges of free ports, where the system picks none for others. Other
+    tests that run now or later, in whatever process, get other ranges as long as this process lives.
+    """
     firsts = []
     while len(firsts) < count:
-        first = random.randrange(20_000, 32_000, ports)
-        if first not in firsts and all(is_free(first + number) for number in range(ports)):
+        first = random.randrange(20_000, 32_000, _BLOCK)
+        is_ours = _reserve(range(first, first + ports, _BLOCK))
+        if is_ours and all(is_free(first + number) for number in range(ports)):
             firsts.append(first)
     return firsts
+
+
+def _reserve(blocks):
+    """Whether nobody had reserved one of them. The names of these sockets are this machine's."""
+    with contextlib.ExitStack() as marks:
+        for first in blocks:
+            mark = marks.enter_context(socket.socket(socket.AF_UNIX))
+            try:
+                mark.bind(f"\0tracehop-ports-{first}")
+            except OSError:
+                return False
+        _reserved.push(marks.pop_all())
+        return True
 
 
 def is_free(port):
