@@ -31,7 +31,7 @@ retry: ## Lesson, step 4: failed calls are made again
 canary: ## Lesson, step 5: who says the secret word gets the canary
 
 step reset ingress egress prod retry canary:
-	@scripts/demo $@
+	@scripts/step $@
 
 test: ## Run unit tests, fuzz corpora and end-to-end tests: plain and under the sanitizers
 	@scripts/setup build test

@@ -3,9 +3,8 @@
 from local import steps
 
 
-def texts(settings):
+def texts(url):
     """By step: its title, what to try, what to see."""
-    url = f"localhost:{settings.http_port}"
     return {
         "start": (
             "nobody gets in",
@@ -62,17 +61,18 @@ def texts(settings):
     }
 
 
-def show_step(settings, step, changes):
-    """After a step was made: what changed, what to try, what to see."""
-    title, tries, sights = texts(settings).get(step, ("", [], []))
+def show_step(url, step, changes, where):
+    """After a step was made: what changed, what to try, what to see. `where` it was made is told, too."""
+    title, tries, sights = texts(url).get(step, ("", [], []))
     names = steps.names()
     number = names.index(step)
     print(f"Step {number} of {len(names) - 1}: {step}" + (f" ({title})" if title else ""))
-    show("Changed", changes or ["nothing: the demo was there already"])
+    show("Changed", changes or ["nothing: it was made already"])
     show("Try", tries)
     show("See", sights)
     if number + 1 < len(names):
         show("Next", [f"make {names[number + 1]}"])
+    show("Where", [where])
 
 
 def show(title, lines):
@@ -80,9 +80,8 @@ def show(title, lines):
         print(f"{title if number == 0 else '':8}{line}")
 
 
-def show_place(settings):
-    """Where the demo is, among all steps."""
-    here = steps.current()
+def show_place(here):
+    """`here` among all steps."""
     for name in steps.names():
-        title = texts(settings).get(name, ("",))[0]
+        title = texts("").get(name, ("",))[0]
         print(f"{'>' if name == here else ' '} {name:8} {title}".rstrip())
