@@ -25,11 +25,10 @@ void page_add_name(struct text *to, const struct reply *reply);
 /* "UNAVAILABLE at backend-prod: no answer in time", as far as it is known. */
 void page_add_failure(struct text *to, const struct failure *failure);
 
-/* A call that somebody else than a hop answered with a bad code, or nobody, or a hop that failed.
- */
+/* Whether the call failed, or a stranger answered it with a bad code. */
 bool page_is_bad(const struct upstream_result *call);
 
-/* What is known of the hop that was called; NULL when it is none, or did not say. */
+/* What is known of the hop that was called, also when it failed; NULL: nothing. */
 const struct reply *page_hop(const struct upstream_result *call);
 
 /* Of a hop whose call failed. */

@@ -22,7 +22,8 @@ class Basic(BrowserTest):
         first = nodes(page)
         page.reload()
         self.assertEqual({first[1], nodes(page)[1]}, {"middleware-prod", "middleware-canary"})
-        for name in ("frontend-prod", "backend-prod", f"127.0.0.1:{self.chain.clock.http_port}/time"):
+        outside = self.chain.clock.time_uri.removeprefix("http://")
+        for name in ("frontend-prod", "backend-prod", outside):
             self.assertIn(name, first)
 
     def test_only_what_works_is_offered(self):

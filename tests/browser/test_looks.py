@@ -70,6 +70,10 @@ CONTRASTS = """() => {
 }"""
 
 
+def styles(locator, name):
+    return locator.evaluate_all(f"all => all.map(one => getComputedStyle(one).{name})")
+
+
 def milliseconds(cell):
     number, unit = cell.inner_text().split()
     return float(number) * {"\u00b5s": 0.001, "ms": 1, "s": 1000}[unit]
@@ -118,10 +122,9 @@ class Looks(BrowserTest):
     def test_versions_have_their_own_colours(self):
         page = self.visit()
         send(page, 20)
-        fills = page.locator(".squares rect").evaluate_all("all => all.map(r => getComputedStyle(r).fill)")
+        fills = styles(page.locator(".squares rect"), "fill")
         self.assertEqual(len(set(fills)), 2)
-        borders = page.locator(".node").evaluate_all("all => all.map(n => getComputedStyle(n).borderColor)")
-        self.assertIn(borders[1], fills)
+        self.assertIn(styles(page.locator(".node"), "borderTopColor")[1], fills)
 
     def test_nothing_makes_a_narrow_screen_scroll_sideways(self):
         long = self.start(Long())
@@ -140,7 +143,8 @@ class Looks(BrowserTest):
 
     def test_the_chain_runs_from_left_to_right_or_from_top_to_bottom(self):
         for viewport, along, across in ((WIDE, "x", "y"), (NARROW, "y", "x")):
-            boxes = [one.bounding_box() for one in self.visit(viewport=viewport).locator(".node").all()]
+            page = self.visit(viewport=viewport)
+            boxes = [one.bounding_box() for one in page.locator(".node").all()]
             self.assertEqual(boxes, sorted(boxes, key=lambda box: box[along]))
             self.assertEqual(len({box[along] for box in boxes}), 4)
             self.assertEqual(len({box[across] for box in boxes}), 1)
@@ -160,8 +164,8 @@ class Looks(BrowserTest):
 
     def test_a_fork_shows_every_branch(self):
         page = self.visit(self.fork.base_url)
-        self.assertEqual([name for name in nodes(page) if "/" not in name],
-                         ["frontend-prod", "backend-prod", "search-v2", "backend-prod"])  # fmt: skip
+        hops = [name for name in nodes(page) if "/" not in name]
+        self.assertEqual(hops, ["frontend-prod", "backend-prod", "search-v2", "backend-prod"])
         branches = page.locator(".fork").first.locator("> li > .node")
         lefts = {one.bounding_box()["x"] for one in branches.all()}
         self.assertEqual((branches.count(), len(lefts)), (4, 1))

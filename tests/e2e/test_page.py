@@ -63,7 +63,8 @@ class Page(ProgramTest):
             self.assertEqual(failure.headers[name], page.headers[name])
 
     def test_other_forms_need_none_of_them(self):
-        for accept, path in (("text/plain", "/"), ("application/json", "/"), ("text/html", "/time")):
+        wishes = (("text/plain", "/"), ("application/json", "/"), ("text/html", "/time"))
+        for accept, path in wishes:
             answer = self.get({"Accept": accept}, path)
             for name in PAGE_ONLY:
                 self.assertNotIn(name, answer.headers)

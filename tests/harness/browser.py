@@ -1,5 +1,5 @@
-"""Debian's Chromium, driven by Playwright. Runs only under .tools/wheels/playwright: tests/browser/run
-sees to that.
+"""Debian's Chromium, driven by Playwright. Needs the Python of .tools/wheels/playwright:
+tests/browser/run sees to that.
 """
 
 import os
@@ -61,13 +61,15 @@ class BrowserTest(ProgramTest):
         ]
         self.assertEqual(wild, [])
 
-    def visit(self, base_url=None, *, viewport=None, script=True, scheme="light", headers=None, **query):
+    def visit(
+        self, base_url=None, *, viewport=WIDE, script=True, scheme="light", headers=(), **query
+    ):
         """The page of a new visitor, who asks for `query`: x_dev_user means x-dev-user."""
         context = self.browser.new_context(
-            viewport=viewport or WIDE,
+            viewport=viewport,
             java_script_enabled=script,
             color_scheme=scheme,
-            extra_http_headers=headers or {},
+            extra_http_headers=dict(headers),
         )
         page = self.start(context).new_page()
         self._watch(page)

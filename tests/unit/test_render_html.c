@@ -157,6 +157,15 @@ static void a_name_that_was_set_is_shown_as_it_is(void **state)
     expect_inside(page, "<h3>shop <span class=\"version\">v2</span></h3>");
 }
 
+static void a_name_is_escaped_also_when_it_ends_with_the_version(void **state)
+{
+    (void)state;
+    struct reply reply = {.version = STR("v2"), .name = STR("<i>-v2")};
+
+    cleanup_with(free_at) char *page = render(&(struct rendering){.reply = &reply});
+    expect_inside(page, "<h3>&lt;i&gt;<span class=\"joint\">-</span>");
+}
+
 static void only_repeated_attempts_are_told(void **state)
 {
     (void)state;
@@ -435,6 +444,7 @@ int main(void)
         cmocka_unit_test(arrows_say_how_a_call_is_made),
         cmocka_unit_test(versions_differ_in_colour_and_are_marked_for_the_script),
         cmocka_unit_test(a_name_that_was_set_is_shown_as_it_is),
+        cmocka_unit_test(a_name_is_escaped_also_when_it_ends_with_the_version),
         cmocka_unit_test(only_repeated_attempts_are_told),
         cmocka_unit_test(what_one_request_cost_is_told_when_it_is_known),
         cmocka_unit_test(times_say_where_a_hop_ran_what_it_did_and_how_it_was_reached),
