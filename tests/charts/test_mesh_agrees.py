@@ -16,7 +16,7 @@ ADDED = {"DestinationRule": {"trafficPolicy"}, "ServiceEntry": {"exportTo"}}
 READ = ("Gateway", "VirtualService", "DestinationRule", "Sidecar", "ServiceEntry")
 
 PORTS = {8080: "http", 9090: "grpc"}
-# Where hops call each other. A GRPCRoute counts only here, a VirtualService at every port of its host.
+# Where hops call each other. A GRPCRoute counts only here, a VirtualService at each port of a host.
 CALLED_PORT = 9090
 EVERYBODY = "everybody"  # the host of all that comes through the gateway
 VERSIONS = {"frontend": ("prod",), "middleware": ("prod", "canary"), "backend": ("prod",)}

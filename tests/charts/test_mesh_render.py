@@ -62,7 +62,6 @@ class Golden(Render):
                     mesh_chart.objects(values, program="helm3"), mesh_chart.objects(values)
                 )
 
-
     def test_no_line_ends_with_spaces(self):
         for combination in COMBINATIONS:
             self.assertNotRegex(mesh_chart.text(combined(*combination)), r"[ \t]\n")

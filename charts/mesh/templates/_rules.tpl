@@ -30,7 +30,7 @@ earlier of its name, as when the files are applied one after the other. Takes a 
 {{- if $rule.Error -}}
 {{- fail (printf "%s: %s" $path $rule.Error) -}}
 {{- end -}}
-{{- if eq $rule.kind $kind -}}
+{{- if eq ($rule.kind | default "") $kind -}}
 {{- $specs = set $specs $rule.metadata.name $rule.spec -}}
 {{- end -}}
 {{- end -}}
