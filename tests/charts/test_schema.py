@@ -18,6 +18,8 @@ REFUSED = (
     ("hop", {"version": "on"}, "/version"),
     ("hop", {"replicas": -1}, "/replicas"),
     ("hop", {"replicas": "2"}, "/replicas"),
+    ("hop", {"replicas": None}, "'replicas'"),
+    ("hop", {"tracing": {"endpoint": None}}, "'endpoint'"),
     ("hop", {"image": {"digest": "sha256:123"}}, "/image/digest"),
     ("hop", {"image": {"tag": "a:b"}}, "/image/tag"),
     ("hop", {"image": {"pullPolicy": "always"}}, "/image/pullPolicy"),
@@ -98,7 +100,7 @@ TAKEN = (
     ("hop", {"resources": {"limits": {"cpu": 1, "memory": "0.5Gi"}}}),
     ("hop", {"image": {"digest": None, "tag": None}}),
     ("hop", {"probes": {"startup": None, "readiness": None, "liveness": None}}),
-    ("hop", {"podSecurityContext": None, "securityContext": None}),
+    ("hop", {"podSecurityContext": None, "securityContext": None, "resources": None}),
     ("hop", {"global": {"anything": "goes"}}),
     ("collector", {"journal": {"enabled": True}, "relayTo": ["https://otlp.example/v1/traces"]}),
     ("collector", {"journal": {"storageClass": None, "maxBytes": None}}),
@@ -160,6 +162,16 @@ class Schema(unittest.TestCase):
                 if rule.get("additionalProperties") is False and name != "resources":
                     self.assertEqual(set(rule["properties"]), set(values[name]), name)
 
+    def test_a_default_can_be_taken_away_only_where_its_rule_says_so(self):
+        """Helm takes null for "not there"."""
+        for chart in ("hop", "collector"):
+            whole = schema(chart)
+            for path, rule, members in objects(whole, charts.load(CHARTS / chart / "values.yaml")):
+                for name in members:
+                    with self.subTest(chart, path=(*path, name)):
+                        can_go = takes_null(whole, rule["properties"][name])
+                        self.assertEqual(name in rule["required"], not can_go)
+
     def test_a_schema_refers_to_nothing_but_itself(self):
         for chart in ("hop", "collector"):
             whole = schema(chart)
@@ -177,6 +189,21 @@ class Schema(unittest.TestCase):
 def resolved(whole, rule):
     name = rule.get("$ref", "").removeprefix("#/$defs/")
     return whole["$defs"][name] if name else rule
+
+
+def takes_null(whole, rule):
+    return "null" in resolved(whole, rule).get("type", ())
+
+
+def objects(whole, values):
+    """(path, rule, members) of the maps whose members the chart has chosen."""
+    found = [((), whole, values)]
+    for name, value in values.items():
+        rule = resolved(whole, whole["properties"][name])
+        if isinstance(value, dict) and "required" in rule:
+            found.append(((name,), rule, value))
+    found[0] = ((), whole, [name for name in values if name != "global"])  # which is Helm's
+    return found
 
 
 def described(whole, path):

@@ -29,7 +29,8 @@ def run(*arguments, program="helm", values=None):
     )
 
 
-def _template(chart, release, values, program, kubernetes):
+def render(chart, release="release", values=None, program="helm", kubernetes=KUBERNETES):
+    """What helm template does. A chart is a name in charts/, or a folder."""
     path = chart if hasattr(chart, "joinpath") else CHARTS / chart
     return run(
         "template", release, path, "--kube-version", kubernetes, program=program, values=values or {}
@@ -37,8 +38,8 @@ def _template(chart, release, values, program, kubernetes):
 
 
 def text(chart, release="release", values=None, program="helm", kubernetes=KUBERNETES):
-    """What a cluster would be given. A chart is a name in charts/, or a folder."""
-    ended = _template(chart, release, values, program, kubernetes)
+    """What a cluster would be given."""
+    ended = render(chart, release, values, program, kubernetes)
     if ended.returncode != 0:
         raise AssertionError(ended.stderr)
     return ended.stdout
@@ -50,7 +51,7 @@ def objects(chart, release="release", values=None, **how):
 
 def refusal(chart, values, program="helm"):
     """What helm says when it does not render."""
-    ended = _template(chart, "release", values, program, KUBERNETES)
+    ended = render(chart, values=values, program=program)
     if ended.returncode == 0:
         raise AssertionError(f"{values} were taken")
     return ended.stderr

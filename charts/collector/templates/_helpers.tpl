@@ -23,7 +23,6 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 app.kubernetes.io/component: collector
 app.kubernetes.io/part-of: tracehop
 service.istio.io/canonical-name: {{ .Values.name }}
-service.istio.io/canonical-revision: prod
 {{- with .Values.extraLabels }}
 {{ toYaml . }}
 {{- end }}
