@@ -230,15 +230,15 @@ def matches(rule):
 
 def one_way(name, wanted):
     if len(wanted) != 1:
-        raise RulesError(f"VirtualService: the header {name} is matched either exact or by its prefix")
+        raise RulesError(f"VirtualService: the header {name} wants either exact or prefix")
     return wanted
 
 
 def limits(rule):
     """How long a route's call may take, and how often it is tried."""
     timeout = seconds(rule.get("timeout", "0s"))
-    # A caller's grpc-timeout counts when it is shorter. The newer way to say so, max_stream_duration,
-    # would make Envoy ignore the timeout.
+    # A caller's grpc-timeout counts when it is shorter. The newer way to say so,
+    # max_stream_duration, would make Envoy ignore the timeout.
     made = {"timeout": timeout, "max_grpc_timeout": timeout}
     policy = retry_policy(rule.get("retries"))
     if policy:

@@ -1,10 +1,10 @@
 """The demo with its mesh of real Envoys: what each of them and each hop has counted."""
 
 import collections
+import concurrent.futures
 import pathlib
 import re
 import shutil
-import threading
 import types
 
 import yaml
@@ -54,8 +54,8 @@ class Mesh(Demo):
 
     def complaints(self):
         """What the proxies have logged, which is errors only."""
-        logs = {name: self.state / f"{name}.log" for name in PROXIES}
-        said = {name: log.read_text("utf-8", "replace") for name, log in logs.items() if log.exists()}
+        logs = [log for name in PROXIES for log in self.state.glob(f"{name}.log")]
+        said = {log.stem: log.read_text("utf-8", "replace") for log in logs}
         return {name: text for name, text in said.items() if text}
 
     def hop(self, name):
@@ -71,8 +71,9 @@ class Mesh(Demo):
 
     def calls(self):
         """How many requests each hop has answered, or seen given up."""
+        read = {name: metrics.read(self.hop(name)) for name in HOPS}
         return collections.Counter(
-            {name: int(metrics.read(self.hop(name)).total("tracehop_requests_total")) for name in HOPS}
+            {name: int(samples.total("tracehop_requests_total")) for name, samples in read.items()}
         )
 
     def cost(self, headers):
@@ -103,8 +104,8 @@ class Mesh(Demo):
         self._own_step.unlink(missing_ok=True)
 
     def set_retries(self, **rules):
-        """Each service that is named gets these members for its only route; of the others nothing is
-        retried.
+        """Each service that is named gets these members for its only route; of the others nothing
+        is retried.
         """
 
         def rule(host):
@@ -116,7 +117,8 @@ class Mesh(Demo):
         )
 
     def pids(self):
-        """Of all processes of the demo: {pid: its command}. They have its folder in their environment."""
+        """Of all processes of the demo: {pid: its command}."""
+        # They have its folder in their environment.
         mark = f"DEMO_STATE={self.state}\0".encode()
         found = {}
         for process in pathlib.Path("/proc").glob("[0-9]*"):
@@ -128,6 +130,9 @@ class Mesh(Demo):
                 continue  # Not ours, or gone.
         return found
 
+    def pids_of_proxy(self, name):
+        return [pid for pid, command in self.pids().items() if f"/{name}/" in command]
+
 
 def attempts(retry_on=None, **retries):
     """The member of a route for Mesh.set_retries."""
@@ -137,8 +142,8 @@ def attempts(retry_on=None, **retries):
 
 
 def ask_at_once(port, requests, workers=12):
-    """Makes all requests, given by their headers, over a few connections that are kept: the answers in
-    the same order.
+    """Makes all requests, given by their headers, over a few connections that are kept: the answers
+    in the same order.
     """
     waiting = collections.deque(enumerate(requests))
     answers = [None] * len(waiting)
@@ -152,9 +157,7 @@ def ask_at_once(port, requests, workers=12):
                     return
                 answers[number] = client.get_json(headers=headers)
 
-    threads = [threading.Thread(target=work) for _ in range(workers)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        for done in [pool.submit(work) for _ in range(workers)]:
+            done.result()
     return answers

@@ -20,8 +20,8 @@ def localhost_has_two_addresses():
 
 
 def free_ranges(count, ports):
-    """The first ports of that many ranges of free ports, where the system picks none for others. Other
-    tests that run now or later, in whatever process, get other ranges as long as this process lives.
+    """The first ports of that many ranges of free ports, where the system picks none for others.
+    Other tests, in whatever process, get other ranges as long as this process lives.
     """
     firsts = []
     while len(firsts) < count:

@@ -1,5 +1,5 @@
-"""The canary step with the real Envoy: who says the secret word gets the canary, and nobody else, not
-once. The frontend, which is asked over HTTP, passes the word on over gRPC; its sidecar decides.
+"""The canary step with the real Envoy: who says the secret word gets the canary, and nobody else,
+not once. The frontend, which is asked over HTTP, passes the word on over gRPC; its sidecar decides.
 """
 
 import random
@@ -12,8 +12,8 @@ from harness.mesh import Mesh, ask_at_once
 WORD = "super-secret"
 NEAR_MISSES = (
     "super-secre", "super-secrets", "xsuper-secret", "Super-Secret", "SUPER-SECRET", "super secret",
-    "super_secret", "super-secret,super-secret", "super-secret;q=1", '"super-secret"', "", "*", ".*",
-    "super-secr\u00e9t",
+    "super_secret", "super-secret,super-secret", "super-secret;q=1", '"super-secret"',
+    "super-secr\u00e9t", "", "*", ".*",
 )  # fmt: skip
 EACH = 500
 
@@ -80,13 +80,14 @@ class Canary(ProgramTest):
         self.assertNotIn("middleware-prod", calls)
 
     def test_by_prefix_and_the_first_match_counts(self):
+        prod, canary = to("middleware", "prod"), to("middleware", "canary")
         self.mesh.change_rules(
             versions("middleware", "prod", "canary"),
             virtual_service(
                 "middleware",
-                {"match": [header("x-dev-user", exact="dev-prod")], "route": [to("middleware", "prod")]},
-                {"match": [header("x-dev-user", prefix="dev-")], "route": [to("middleware", "canary")]},
-                {"route": [to("middleware", "prod")]},
+                {"match": [header("x-dev-user", exact="dev-prod")], "route": [prod]},
+                {"match": [header("x-dev-user", prefix="dev-")], "route": [canary]},
+                {"route": [prod]},
             ),
         )
         for word, version in (

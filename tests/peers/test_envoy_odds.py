@@ -9,9 +9,9 @@ HOPS = 3
 
 
 def residue(tries):
-    """The probability that a request fails when each of three hops fails with FAIL, before it calls the
-    next, and each call is made up to `tries` times: a try fails when its hop does, or when all tries of
-    the call below do.
+    """The probability that a request fails when each of three hops fails with FAIL, before it calls
+    the next, and each call is made up to `tries` times: a try fails when its hop does, or when all
+    tries of the call below do.
     """
     below = 0.0
     for _ in range(HOPS):

@@ -1,5 +1,5 @@
-"""Retries by the real Envoy: which failures of a hop it takes back and which it cannot, and what that
-costs. The hops count their calls themselves.
+"""Retries by the real Envoy: which failures of a hop it takes back and which it cannot, and what
+that costs. The hops count their calls themselves.
 """
 
 from harness import metrics
@@ -7,11 +7,16 @@ from harness.case import ProgramTest
 from harness.mesh import IN_MESH, PROXIES, Mesh, attempts
 from harness.wait import eventually
 
-# Of gRPC, as fail and as retryOn write them.
+# All of gRPC that retryOn has a word for.
 CONDITIONS = ("cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable")
 ALL_CONDITIONS = ",".join((*CONDITIONS, "5xx", "reset", "refused-stream", "connect-failure"))
 
 BEFORE_BACKEND = {"frontend-prod": 1, "middleware-prod": 1}
+
+
+def backend_failing_with(condition):
+    """The value of the header fail. Its statuses have the names that gRPC gives them."""
+    return f"backend=1:{condition.replace('-', '_')}"
 
 
 def failed_hop(answer):
@@ -20,6 +25,13 @@ def failed_hop(answer):
     while hop.get("upstreams"):
         hop = hop["upstreams"][0]["failure"]["partial"]
     return hop
+
+
+def attempts_down(hop):
+    """The attempt of each hop of a chain at which it succeeded."""
+    [upstream] = hop["upstreams"]
+    below = attempts_down(upstream["hop"]) if "hop" in upstream else ()
+    return (hop["attempt"], *below)
 
 
 class Retries(ProgramTest):
@@ -31,15 +43,14 @@ class Retries(ProgramTest):
         """What a request costs, by the hops' own count and by the answer; returns the answer."""
         answer, calls = self.mesh.cost({"fail": fail})
         self.assertEqual(calls, expected, answer)
-        # The clock is no hop of the mesh: only its caller counts it.
         self.assertEqual(answer.json["calls"], sum(expected.values()))
         return answer
 
     def assert_fails_at_backend(self, fail, calls):
         answer = self.assert_calls(fail, {**BEFORE_BACKEND, "backend-prod": calls})
         hop = failed_hop(answer)
-        self.assertEqual((hop["name"], hop["attempt"], hop["calls"]), ("backend-prod", calls, calls))
-        self.assertEqual(answer.json["failure"]["hop"], "backend-prod")
+        self.assertEqual((hop["attempt"], hop["calls"]), (calls, calls))
+        self.assertEqual((hop["name"], answer.json["failure"]["hop"]), ("backend-prod",) * 2)
         return answer
 
 
@@ -55,16 +66,16 @@ class WhatIsRetried(Retries):
         self.mesh.set_retries(backend=attempts(ALL_CONDITIONS, attempts=3))
         for name in CONDITIONS:
             with self.subTest(name):
-                self.assert_fails_at_backend(f"backend=1:{name.replace('-', '_')}", 4)
-                self.assert_fails_at_backend(f"backend=1:{name.replace('-', '_')}:trailers", 1)
+                self.assert_fails_at_backend(backend_failing_with(name), 4)
+                self.assert_fails_at_backend(f"{backend_failing_with(name)}:trailers", 1)
 
     def test_each_status_by_its_own_name_only(self):
         for wanted in CONDITIONS:
             self.mesh.set_retries(backend=attempts(wanted, attempts=1))
             for status in CONDITIONS:
                 with self.subTest(retryOn=wanted, status=status):
-                    fail = f"backend=1:{status.replace('-', '_')}"
-                    self.assert_fails_at_backend(fail, 2 if status == wanted else 1)
+                    calls = 2 if status == wanted else 1
+                    self.assert_fails_at_backend(backend_failing_with(status), calls)
 
     def test_5xx_is_about_http(self):
         retries = attempts("5xx", attempts=3)
@@ -110,17 +121,17 @@ class WhatIsRetried(Retries):
 
     def test_until_it_succeeds(self):
         self.mesh.must("retry")
-        for fail, expected, attempt in (
-            ("frontend=first-2", (3, 1, 1), (3, 1, 1)),
-            ("middleware=first-2", (1, 3, 1), (1, 3, 1)),
-            ("backend=first-2", (1, 1, 3), (1, 1, 3)),
-            ("first-2", (3, 3, 3), (3, 3, 3)),
-            ("backend=first-3", (1, 1, 4), (1, 1, 4)),
+        for fail, tries in (
+            ("frontend=first-2", (3, 1, 1)),
+            ("middleware=first-2", (1, 3, 1)),
+            ("backend=first-2", (1, 1, 3)),
+            ("first-2", (3, 3, 3)),
+            ("backend=first-3", (1, 1, 4)),
         ):
             with self.subTest(fail):
-                calls = dict(zip((*BEFORE_BACKEND, "backend-prod"), expected))
+                calls = dict(zip((*BEFORE_BACKEND, "backend-prod"), tries))
                 answer = self.assert_calls(fail, {**calls, "clock": 1})
-                self.assertEqual((answer.status, attempts_down(answer.json)), (200, attempt))
+                self.assertEqual((answer.status, attempts_down(answer.json)), (200, tries))
 
     def test_one_too_few_fails(self):
         self.mesh.set_retries(backend=attempts("internal", attempts=1))
@@ -177,7 +188,7 @@ class Multiplication(Retries):
         self.mesh.must("retry")
 
     def tries_cut(self):
-        """How many tries took longer than the rule allows, by those who made them and who answered."""
+        """How many tries took longer than the rule allows, as callers and as called hops count."""
         by_proxies = sum(
             self.mesh.statistics(proxy, r"cluster\..*\.upstream_rq_per_try_timeout")
             for proxy in PROXIES
@@ -214,12 +225,3 @@ class Multiplication(Retries):
     def test_whoever_fails_first_spares_those_behind_it(self):
         self.assert_cost("1", {"frontend-prod": 4})
         self.assert_cost("middleware=1", {"frontend-prod": 4, "middleware-prod": 16})
-
-
-def attempts_down(hop):
-    """The attempt that each hop of a chain saw last."""
-    attempt = (hop["attempt"],)
-    for upstream in hop["upstreams"]:
-        if "hop" in upstream:
-            attempt += attempts_down(upstream["hop"])
-    return attempt

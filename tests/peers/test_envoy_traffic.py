@@ -1,5 +1,5 @@
-"""Every call between two hops passes two real Envoys, as it would in a cluster: the caller's sidecar and
-the called one's.
+"""Every call between two hops passes two real Envoys, as it would in a cluster: the sidecars of
+both.
 """
 
 from harness.case import ProgramTest
@@ -16,10 +16,13 @@ class Traffic(ProgramTest):
     def proxied(self):
         """How many requests have come in and gone out, by the sidecars' count."""
         return {
-            (name, way): self.mesh.statistics(f"{name}-sidecar", rf"http\.{way}\.downstream_rq_total")
+            (name, way): self.downstream(name, way, "rq_total")
             for name in IN_MESH
             for way in ("inbound", "outbound")
         }
+
+    def downstream(self, name, way, what):
+        return self.mesh.statistics(f"{name}-sidecar", rf"http\.{way}\.downstream_{what}")
 
     def count(self, look, requests):
         before = look()
@@ -42,10 +45,9 @@ class Traffic(ProgramTest):
 
     def test_the_gateway_asks_the_frontend_only(self):
         def look():
-            return {
-                which: self.mesh.statistics("gateway", rf"cluster\.outbound\|{which}\.upstream_rq_total")
-                for which in (r"8080\|\|frontend", ".*")
-            }
+            clusters = (r"8080\|\|frontend", ".*")
+            total = r"cluster\.outbound\|{}\.upstream_rq_total"
+            return {each: self.mesh.statistics("gateway", total.format(each)) for each in clusters}
 
         counted = self.count(look, [{}] * REQUESTS)
         self.assertEqual(set(counted.values()), {REQUESTS})
@@ -72,12 +74,15 @@ class Traffic(ProgramTest):
 
     def test_connections_of_grpc_are_kept(self):
         """A few for all requests: a hop's to its sidecar, and the sidecars' to each other."""
-        among = (("middleware-prod", "inbound"), ("middleware-prod", "outbound"), ("backend-prod", "inbound"))
 
         def look():
             return {
-                (name, way): self.mesh.statistics(f"{name}-sidecar", rf"http\.{way}\.downstream_cx_total")
-                for name, way in among
+                (name, way): self.downstream(name, way, "cx_total")
+                for name, way in (
+                    ("middleware-prod", "inbound"),
+                    ("middleware-prod", "outbound"),
+                    ("backend-prod", "inbound"),
+                )
             }
 
         self.count(look, [{}] * REQUESTS)
