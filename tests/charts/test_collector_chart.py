@@ -1,5 +1,6 @@
 """What a release of the chart collector is: with a journal, and without."""
 
+import re
 import tempfile
 import unittest
 
@@ -149,8 +150,9 @@ class Pods(unittest.TestCase):
     def test_every_pod_satisfies_the_standard_restricted(self):
         for values in ({}, RELAYED, {**RELAYED, "journal": {"enabled": False}}):
             for spec in charts.pod_specs(collector(values)):
-                self.assertTrue(spec["securityContext"]["runAsNonRoot"])
-                self.assertEqual(spec["securityContext"]["seccompProfile"], {"type": "RuntimeDefault"})
+                security = spec["securityContext"]
+                self.assertTrue(security["runAsNonRoot"])
+                self.assertEqual(security["seccompProfile"], {"type": "RuntimeDefault"})
                 self.assertFalse(spec["automountServiceAccountToken"])
                 for one in spec["containers"]:
                     self.assertFalse(one["securityContext"]["allowPrivilegeEscalation"])
@@ -234,7 +236,7 @@ class Settings(unittest.TestCase):
 
     def test_every_variable_is_one_of_the_program_s(self):
         _, told, _ = run_collector("--help")
-        known = {line.split()[0] for line in told.splitlines() if line.startswith("  ") and "--" in line}
+        known = set(re.findall(r"^  ([A-Z_]+) +--", told, re.MULTILINE))
 
         for name, values in charts.ci_values("collector").items():
             with self.subTest(name):

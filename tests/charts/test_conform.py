@@ -1,5 +1,5 @@
-"""Whether what the charts render is what Kubernetes, Istio, the Gateway API and the Prometheus operator
-take, by the schemas that they publish.
+"""Whether what the charts render is what Kubernetes, Istio, the Gateway API and the Prometheus
+operator take, by the schemas that they publish.
 """
 
 import json

@@ -9,9 +9,8 @@ from harness.charts import CHARTS
 
 class Docs(unittest.TestCase):
     def test_they_are_what_values_yaml_says(self):
-        ended = subprocess.run(
-            [build.ROOT / "scripts/chart-docs", "--check"], capture_output=True, text=True, check=False
-        )
+        command = [build.ROOT / "scripts/chart-docs", "--check"]
+        ended = subprocess.run(command, capture_output=True, text=True, check=False)
 
         self.assertEqual(ended.returncode, 0, ended.stdout + ended.stderr)
 

@@ -1,6 +1,7 @@
 """What a release of the chart hop is: alone, and beside other versions of its role."""
 
 import pathlib
+import re
 import shutil
 import tempfile
 import unittest
@@ -104,7 +105,8 @@ class Labels(unittest.TestCase):
         chart = pathlib.Path(folder) / "hop"
         shutil.copytree(CHARTS / "hop", chart)
         meta = chart / "Chart.yaml"
-        meta.write_text(meta.read_text(encoding="utf-8").replace("0.1.0", version), encoding="utf-8")
+        text = meta.read_text(encoding="utf-8").replace("0.1.0", version)
+        meta.write_text(text, encoding="utf-8")
         return chart
 
     def test_istio_is_told_what_the_role_and_the_version_are_called(self):
@@ -318,7 +320,7 @@ class Settings(unittest.TestCase):
 
     def test_every_variable_is_one_of_the_program_s(self):
         _, told, _ = run_server("--help")
-        known = {line.split()[0] for line in told.splitlines() if line.startswith("  ") and "--" in line}
+        known = set(re.findall(r"^  ([A-Z_]+) +--", told, re.MULTILINE))
 
         for name, values in charts.ci_values("hop").items():
             with self.subTest(name):

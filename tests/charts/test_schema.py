@@ -1,4 +1,6 @@
-"""What values.schema.json of the charts hop and collector refuses, and that it says which value it is."""
+"""What values.schema.json of the charts hop and collector refuses, and that it says which value it
+is.
+"""
 
 import json
 import unittest

@@ -32,9 +32,8 @@ def run(*arguments, program="helm", values=None):
 def render(chart, release="release", values=None, program="helm", kubernetes=KUBERNETES):
     """What helm template does. A chart is a name in charts/, or a folder."""
     path = chart if hasattr(chart, "joinpath") else CHARTS / chart
-    return run(
-        "template", release, path, "--kube-version", kubernetes, program=program, values=values or {}
-    )
+    arguments = ("template", release, path, "--kube-version", kubernetes)
+    return run(*arguments, program=program, values=values or {})
 
 
 def text(chart, release="release", values=None, program="helm", kubernetes=KUBERNETES):

@@ -1,5 +1,5 @@
 """JSON schemas of what a cluster takes, made from what Kubernetes, Istio, the Gateway API and the
-Prometheus operator publish, for kubeconform. They are strict: a field that nobody knows is an error.
+Prometheus operator publish, for kubeconform. They are strict: a field nobody knows is an error.
 """
 
 import functools
@@ -13,7 +13,7 @@ SOURCES = build.ROOT / ".tools/sources"  # as scripts/get left them
 CRDS = (
     "istio/manifests/charts/base/files/crd-all.gen.yaml",
     "gateway-api/config/crd/standard/*.yaml",
-    "prometheus-operator/example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml",
+    "prometheus-operator/example/prometheus-operator-crd/*_servicemonitors.yaml",
 )
 
 # How kubeconform finds the files that write_schemas makes.
@@ -23,8 +23,8 @@ _OBJECT_META = "#/definitions/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 
 
 def strict(node):
-    """The same schema, which takes no other members of an object than it names, and what JSON schema
-    has no word for in its words.
+    """The same schema, which takes no other members of an object than it names; and what JSON schema
+    has no word for in its own words.
     """
     if isinstance(node, list):
         return [strict(item) for item in node]
@@ -67,8 +67,9 @@ def _custom():
 
 
 def _versions(spec):
+    group, kind = spec["group"], spec["names"]["kind"]
     return {
-        (spec["group"], version["name"], spec["names"]["kind"]): version["schema"]["openAPIV3Schema"]
+        (group, version["name"], kind): version["schema"]["openAPIV3Schema"]
         for version in spec["versions"]
     }
 
