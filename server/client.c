@@ -1,5 +1,6 @@
 #include "server/client.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
@@ -19,6 +20,7 @@ static const char *flag_value(const char *flag, int argc, char *argv[], int *at)
     size_t      length = strlen(flag);
     const char *word = argv[*at];
 
+    assert(word);
     if (strncmp(word, flag, length) != 0)
         return NULL;
     if (word[length] == '=')
