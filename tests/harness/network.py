@@ -4,9 +4,10 @@ import contextlib
 import random
 import socket
 
-# Of ports that are reserved together.
 _BLOCK = 10
-_reserved = contextlib.ExitStack()
+
+# Sockets that listen to nobody: their names say which blocks of ports this process has in mind.
+_reservations = contextlib.ExitStack()
 
 
 def localhost_has_two_addresses():
@@ -21,28 +22,29 @@ def localhost_has_two_addresses():
 
 def free_ranges(count, ports):
     """The first ports of that many ranges of free ports, where the system picks none for others.
-    Other tests, in whatever process, get other ranges as long as this process lives.
+    Nobody else is given them as long as this process lives.
     """
     firsts = []
     while len(firsts) < count:
-        first = random.randrange(20_000, 32_000, _BLOCK)
-        is_ours = _reserve(range(first, first + ports, _BLOCK))
-        if is_ours and all(is_free(first + number) for number in range(ports)):
+        first = random.randrange(20_000, 32_000 - ports, _BLOCK)
+        if is_reserved(first, ports) and all(is_free(first + number) for number in range(ports)):
             firsts.append(first)
     return firsts
 
 
-def _reserve(blocks):
-    """Whether nobody had reserved one of them. The names of these sockets are this machine's."""
-    with contextlib.ExitStack() as marks:
-        for first in blocks:
-            mark = marks.enter_context(socket.socket(socket.AF_UNIX))
+def is_reserved(first, ports):
+    """Whether these ports are now this process's: between the look whether they are free and their
+    use, another test may look, too.
+    """
+    with contextlib.ExitStack() as blocks:
+        for block in range(first, first + ports, _BLOCK):
+            name = blocks.enter_context(socket.socket(socket.AF_UNIX))
             try:
-                mark.bind(f"\0tracehop-ports-{first}")
+                name.bind(f"\0tracehop-tests-ports-{block}")
             except OSError:
                 return False
-        _reserved.push(marks.pop_all())
-        return True
+        _reservations.enter_context(blocks.pop_all())
+    return True
 
 
 def is_free(port):
