@@ -11,7 +11,7 @@ IN_MESH = HOPS[:-1]
 CLOCK = HOPS.index("clock")
 
 # As what those in the mesh know the clock.
-CLOCK_HOST = ("clock.example", 80)
+CLOCK_HOST = ("clock.outside", 8080)
 
 # Istio's own, from the sidecar's first port on.
 OUTBOUND, INBOUND = 1, 6
@@ -111,7 +111,7 @@ class Chain:
             uris = {
                 "frontend": "grpc://middleware:9090",
                 "middleware": "grpc://backend:9090",
-                "backend": f"http://{CLOCK_HOST[0]}/time",
+                "backend": f"http://{CLOCK_HOST[0]}:{CLOCK_HOST[1]}/time",
             }
             through = {"OUTBOUND_PROXY": on_loopback(self.mesh_port(number, OUTBOUND))}
         else:

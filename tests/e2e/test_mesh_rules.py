@@ -21,7 +21,7 @@ REGISTRY = Registry(
         "middleware": Service(PORTS, {"prod": 2, "canary": 3}),
         "backend": Service(PORTS, {"prod": 4}),
     },
-    {("clock.example", 80): 5},
+    {("clock.example", 80): 5, ("clock.outside", 8080): 6},
 )
 
 DEFAULT_LIST = "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes"
@@ -588,11 +588,11 @@ class TheLesson(unittest.TestCase):
     def test_ingress_opens_it_and_nothing_gets_out(self):
         action = self.gateway_route("ingress")["route"]
         self.assertEqual(action["cluster"], "outbound|8080||frontend")
-        self.assertIsNone(self.outbound("ingress", "clock.example"))
+        self.assertIsNone(self.outbound("ingress", "clock.outside:8080"))
 
     def test_egress_lets_the_clock_be_asked(self):
         for step in ("egress", "prod", "retry", "canary"):
-            self.assertIsNotNone(self.outbound(step, "clock.example"), step)
+            self.assertIsNotNone(self.outbound(step, "clock.outside:8080"), step)
 
     def test_prod_names_a_version_everywhere(self):
         for step in ("ingress", "egress"):

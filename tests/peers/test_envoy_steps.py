@@ -73,11 +73,11 @@ class TheLesson(Steps):
         self.go("ingress")
         told = lines(self.mesh)
         self.assertTrue(told[2].startswith("grpc://backend:9090 -> backend-prod - "), told)
-        self.assertEqual(told[3], "http://clock.example/time -> 502 Bad Gateway")
+        self.assertEqual(told[3], "http://clock.outside:8080/time -> 502 Bad Gateway")
 
     def test_at_egress_the_clock_tells_the_time_and_both_versions_are_met(self):
         self.go("egress")
-        self.assertTrue(lines(self.mesh)[3].startswith('http://clock.example/time -> {"time":"'))
+        self.assertTrue(lines(self.mesh)[3].startswith('http://clock.outside:8080/time -> {"time":"'))
         self.assertEqual(self.versions_met(), {"middleware-prod", "middleware-canary"})
 
     def test_at_prod_only_prod(self):
@@ -90,7 +90,7 @@ class TheLesson(Steps):
         self.go("egress")
         self.assertEqual(self.versions_met(), {"middleware-prod", "middleware-canary"})
         self.go("ingress")
-        self.assertEqual(lines(self.mesh)[3], "http://clock.example/time -> 502 Bad Gateway")
+        self.assertEqual(lines(self.mesh)[3], "http://clock.outside:8080/time -> 502 Bad Gateway")
 
 
 class TheCommands(Steps):
@@ -114,7 +114,7 @@ class TheCommands(Steps):
         for before, step, changed in (
             ("canary", "start", ("- Gateway gateway", "- VirtualService frontend, middleware")),
             ("start", "ingress", ("Gateway gateway", "mode: REGISTRY_ONLY")),
-            ("ingress", "egress", ("ServiceEntry clock", "+ hosts: [clock.example]")),
+            ("ingress", "egress", ("ServiceEntry clock", "+ hosts: [clock.outside]")),
             ("egress", "prod", ("DestinationRule middleware", "+       subset: prod")),
             ("prod", "retry", ("VirtualService frontend, middleware, backend", "attempts: 3")),
             ("retry", "canary", ("VirtualService middleware", "x-dev-user: {exact: super-secret}")),
@@ -191,7 +191,7 @@ class TheCommands(Steps):
                 self.assertRegex(refused.stderr, rf"\Ademo: .*{complaint}.*\n\Z")
                 self.assertEqual(self.place(), "egress")
                 self.assertEqual(self.updates(), before)
-        self.assertTrue(lines(self.mesh)[3].startswith('http://clock.example/time -> {"time":"'))
+        self.assertTrue(lines(self.mesh)[3].startswith('http://clock.outside:8080/time -> {"time":"'))
 
     def test_no_process_is_replaced(self):
         before = self.mesh.pids()
@@ -235,7 +235,7 @@ class UnderLoad(Steps):
         # Nor did anybody close a connection on its client.
         self.assertEqual([each for each in load.records if each.is_resent], [])
         # It did pass through all of them.
-        self.assertIn("502 of http://clock.example/time", {each.note for each in load.records})
+        self.assertIn("502 of http://clock.outside:8080/time", {each.note for each in load.records})
         self.assertIn(("canary",), {each.versions for each in load.records})
 
     def test_with_retries_failures_stop_being_frequent(self):

@@ -43,8 +43,8 @@ gateway SERVER frontend:8080/*
                         backend-sidecar SERVER backend:9090/*
                           backend SERVER tracehop.v1.Hop/Call
                             backend CLIENT GET
-                              backend-sidecar SERVER clock.example:80/*
-                                backend-sidecar CLIENT try 1 outbound|80||clock.example
+                              backend-sidecar SERVER clock.outside:8080/*
+                                backend-sidecar CLIENT try 1 outbound|8080||clock.outside
                                   clock SERVER GET /time
 """
 
@@ -129,7 +129,7 @@ class OneTree:
 
     tracing = None  # one of settings.TRACINGS
     forms = ()  # of trace context, that the proxies then read
-    name_of_blocked = "egress clock.example"
+    name_of_blocked = "egress clock.outside:8080"
 
     @classmethod
     def setUpClass(cls):
@@ -289,7 +289,7 @@ class UnreadForms:
 
 
 class ZipkinSpans(OneTree):
-    name_of_blocked = "clock.example"
+    name_of_blocked = "clock.outside:8080"
 
     @staticmethod
     def ends_early(span):

@@ -54,7 +54,7 @@ class Traffic(ProgramTest):
 
     def test_the_clock_is_asked_by_the_backend_s_sidecar(self):
         def look():
-            name = r"cluster\.outbound\|80\|\|clock\.example\.upstream_rq_total"
+            name = r"cluster\.outbound\|8080\|\|clock\.outside\.upstream_rq_total"
             asked = {hop: self.mesh.statistics(f"{hop}-sidecar", name) for hop in IN_MESH}
             return {**asked, "clock": self.mesh.calls()["clock"]}
 
