@@ -95,9 +95,8 @@ static int offer_locked(struct request_queue *queue, struct str request)
 {
     uint64_t at = atomic_load(&queue->offered);
     uint64_t done = atomic_load(&queue->done);
-    bool     is_empty = at == done;
 
-    if (is_empty)
+    if (at == done)
         queue->start = at;
     size_t n_bytes = sizeof(struct head) + rounded(request.len);
     size_t until_end = queue->size - place_of(queue, at);
@@ -109,7 +108,9 @@ static int offer_locked(struct request_queue *queue, struct str request)
         head_at(queue, at)->len = go_on_at_start;
     write_record(queue, at + skipped, request);
     atomic_store(&queue->offered, at + skipped + n_bytes);
-    if (is_empty)
+    /* Meanwhile the taker may be done with all before: it sees what was just offered, or it is
+     * seen here. */
+    if (atomic_load(&queue->done) == at)
         sem_post(&queue->filled);
     return 0;
 }

@@ -3,12 +3,15 @@
 #include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
 #include "collector/recent/kept_trace.h"
 #include "collector/recent/request_queue.h"
+#include "common/base/clock.h"
 #include "common/base/metrics.h"
 #include "tests/unit/sample_spans.h"
 
@@ -559,6 +562,64 @@ static void a_closed_queue_takes_and_gives_nothing(void **state)
     request_queue_settle(queue);
 }
 
+struct taker {
+    struct request_queue *queue;
+    _Atomic unsigned      n_taken;
+};
+
+static void *take_all(void *context)
+{
+    struct taker *taker = context;
+    struct str    taken;
+
+    while (request_queue_take(taker->queue, &taken)) {
+        request_queue_done(taker->queue);
+        atomic_fetch_add(&taker->n_taken, 1);
+    }
+    return NULL;
+}
+
+static void wait_until_taken(const struct taker *taker, unsigned n_requests)
+{
+    int64_t deadline_ns = clock_monotonic_ns() + 20 * (int64_t)NS_PER_S;
+
+    while (atomic_load(&taker->n_taken) < n_requests) {
+        if (clock_monotonic_ns() > deadline_ns)
+            fail_msg("request %u is never taken", n_requests);
+        sched_yield();
+    }
+}
+
+static void spend_time(unsigned turns)
+{
+    for (volatile unsigned i = 0; i < turns; i++)
+        ;
+}
+
+/* The pauses between offers let some of them meet the taker as it finds nothing and goes to sleep.
+ */
+static void who_falls_asleep_while_something_is_offered_is_woken(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 60000, AT_ONCE = 4, LONGEST_PAUSE = 1000 };
+    static struct taker taker;
+    pthread_t           thread;
+
+    taker = (struct taker){.queue = request_queue_new(64 * KiB)};
+    assert_non_null(taker.queue);
+    assert_int_equal(pthread_create(&thread, NULL, take_all, &taker), 0);
+    for (unsigned round = 1; round <= ROUNDS; round++) {
+        for (unsigned i = 0; i < AT_ONCE; i++) {
+            assert_int_equal(request_queue_offer(taker.queue, STR("request")), 0);
+            spend_time(round * 7 % LONGEST_PAUSE);
+        }
+        wait_until_taken(&taker, round * AT_ONCE);
+    }
+    request_queue_close(taker.queue);
+    pthread_join(thread, NULL);
+    request_queue_free(taker.queue);
+}
+
 enum { OFFERERS = 4, OFFERS = 2000, ALL_OFFERS = OFFERERS * OFFERS };
 
 struct offerer {
@@ -708,6 +769,7 @@ int main(void)
         sampled(what_is_being_read_is_not_overwritten),
         sampled(what_waits_is_not_overwritten_from_the_start),
         cmocka_unit_test(a_closed_queue_takes_and_gives_nothing),
+        cmocka_unit_test(who_falls_asleep_while_something_is_offered_is_woken),
         sampled(many_may_offer_while_others_read),
         running(its_thread_steps_back_and_no_other),
     };
