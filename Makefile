@@ -3,7 +3,7 @@ BUILDS ?= release asan tsan
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo stop load step reset ingress egress prod retry canary test test-long test-peers bench lint fuzz clean
+.PHONY: help build demo stop load step reset ingress egress prod retry canary push deploy get monitoring delete test test-long test-peers test-charts test-image test-istio bench lint fuzz clean
 
 help: ## List the verbs
 	@awk -F ' *:.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,15 @@ canary: ## Lesson, step 5: who says the secret word gets the canary
 step reset ingress egress prod retry canary:
 	@scripts/step $@
 
+push: ## Send the image to IMAGE=registry.example/tracehop:0.1.0
+deploy: ## Install the chain into the cluster of kubectl (NAMESPACE=tracehop IMAGE= RELAY_TO=; docs/cluster.md)
+get: ## Show what is in the cluster, and where the lesson is
+monitoring: ## Bring the collector's traces and books in the cluster to localhost:9465
+delete: ## Remove the chain from the cluster
+
+push deploy get monitoring delete:
+	@scripts/cluster $@
+
 test: ## Run unit tests, fuzz corpora and end-to-end tests: plain and under the sanitizers
 	@scripts/setup build test
 	@tests/run $(BUILDS)
@@ -46,6 +55,18 @@ test-long: ## Kill the collector 1,000 times under load; let 2 GiB wait for its 
 test-peers: build ## Test against foreign programs and a browser (REQUIRE_PEERS=1: all of them must be had)
 	@scripts/setup test peers
 	@status=0; tests/peers/run || status=1; tests/browser/run build/release || status=1; exit $$status
+
+test-charts: build ## Test the charts: helm, schemas, istioctl, a real API server
+	@scripts/setup test peers
+	@tests/charts/run
+
+test-image: ## Build the image and look into it
+	@scripts/setup test image
+	@tests/image/run
+
+test-istio: build ## Test the lesson under istiod: hops and Envoys in network namespaces
+	@scripts/setup test peers istio
+	@tests/istio/run
 
 bench: ## Measure, each figure beside its yardstick
 	@scripts/setup build bench
