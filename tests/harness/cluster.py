@@ -1,8 +1,8 @@
 """A Kubernetes cluster whose control plane is real and whose nodes are not: etcd, kube-apiserver,
 kube-controller-manager and kube-scheduler, and kwok, which says of every pod that it runs.
 
-What it proves: what the API server admits and defaults, what the controllers make of it, who owns
-which field. No container ever starts, so probes, hooks' commands and `helm test` prove nothing here.
+It shows what the API server admits and defaults, what the controllers make of it, and who owns
+which field. No container ever starts, so probes, the commands of hooks and `helm test` show nothing.
 """
 
 import contextlib
@@ -129,6 +129,8 @@ class Cluster(contextlib.ExitStack):
             "--use-service-account-credentials",
             f"--service-account-private-key-file={self.folder}/apiserver.key",
             f"--root-ca-file={self.folder}/apiserver.crt",
+            # How soon an autoscaler first speaks: 15 s otherwise.
+            "--horizontal-pod-autoscaler-sync-period=1s",
         )
         self._start(
             starting,
@@ -143,6 +145,8 @@ class Cluster(contextlib.ExitStack):
             "kwok",
             kubeconfig,
             "--manage-all-nodes=true",
+            # Without leases the nodes, and all their pods, are given up after 40 s.
+            "--node-lease-duration-seconds=40",
             f"--cidr={POD_RANGE}",
             f"--server-address=127.0.0.1:{self._port(5)}",
             *(f"--config={path}" for path in _stages()),
@@ -216,7 +220,7 @@ class Cluster(contextlib.ExitStack):
 
 def _stages():
     """What becomes of nodes, pods, volumes and their claims: at once what they are to be."""
-    kinds = ("node/fast/node-", "node/heartbeat-with-lease/node-", "pod/fast/pod-", "volume/fast/pv")
+    kinds = ("node/fast/node", "node/heartbeat-with-lease/node", "pod/fast/pod", "volume/fast/pv")
     return [path for kind in kinds for path in sorted(_STAGES.glob(f"{kind}*.yaml"))]
 
 

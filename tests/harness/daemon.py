@@ -39,6 +39,9 @@ class Daemon(contextlib.ExitStack):
             self._process.kill()
             self._process.wait()
 
+    def is_running(self):
+        return self._process.poll() is None
+
     @property
     def log(self):
         return self._path.read_text("utf-8", "replace")
@@ -47,7 +50,7 @@ class Daemon(contextlib.ExitStack):
         """What is_ready() returns, once it is true; it may fail to connect until then."""
 
         def look():
-            if self._process.poll() is not None:
+            if not self.is_running():
                 raise AssertionError(f"{self.name} ended:\n{self.log[-_SHOWN_BYTES:]}")
             with contextlib.suppress(OSError):
                 return is_ready()

@@ -29,7 +29,7 @@ extensions:
 receivers:
   otlp:
     protocols:
-      grpc: {{endpoint: "127.0.0.1:{grpc}"}}
+      grpc: {{endpoint: "{address}:{grpc}"}}
       http: {{endpoint: "127.0.0.1:{http}"}}
 exporters:
   jaeger_storage_exporter: {{trace_storage: memory}}
@@ -37,7 +37,9 @@ exporters:
 
 
 class Jaeger(contextlib.ExitStack):
-    def __init__(self):
+    """Takes spans at an address of this machine; questions only of itself."""
+
+    def __init__(self, address="127.0.0.1"):
         super().__init__()
         (first,) = free_ranges(1, 4)
         self.grpc_port, self.http_port, self.query_port, query_grpc_port = range(first, first + 4)
@@ -45,6 +47,7 @@ class Jaeger(contextlib.ExitStack):
             folder = pathlib.Path(starting.enter_context(tempfile.TemporaryDirectory()))
             (folder / "jaeger.yaml").write_text(
                 _CONFIGURATION.format(
+                    address=address,
                     grpc=self.grpc_port,
                     http=self.http_port,
                     query=self.query_port,

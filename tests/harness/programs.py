@@ -39,6 +39,9 @@ class Program:
     def pid(self):
         return self._process.pid
 
+    def is_running(self):
+        return self._process.poll() is None
+
     def _read_log(self):
         for raw in self._process.stderr:
             text = raw.decode("utf-8", "backslashreplace").rstrip("\n")
@@ -124,7 +127,7 @@ class Program:
         if self._stopped:
             return
         self._stopped = True
-        if self._process.poll() is None:
+        if self.is_running():
             self.terminate()
         try:
             status = self.wait()

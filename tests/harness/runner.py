@@ -84,7 +84,7 @@ def _run_one(path):
     suite.run(_Report())
 
 
-def _start_one(path, build_folder):
+def _start_one(path, build_folder, wrapper):
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(str(build.ROOT / part) for part in ("tests", "scripts")),
@@ -93,7 +93,7 @@ def _start_one(path, build_folder):
     }
     try:
         ended = subprocess.run(
-            [sys.executable, "-m", "harness.runner", str(path)],
+            [*wrapper, sys.executable, "-m", "harness.runner", str(path)],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -118,12 +118,18 @@ def _count(output):
     )
 
 
-def run_files(folder, build_folder, pattern="", processes=None):
-    """Runs folder/test_*.py whose name contains `pattern`; prints, and returns the Count."""
+def run_files(folder, build_folder, pattern="", processes=None, wrapper=()):
+    """Runs folder/test_*.py whose name contains `pattern`; prints, and returns the Count. The words of
+    `wrapper` come before the command of each file's process.
+    """
     paths = sorted(path for path in folder.glob("test_*.py") if pattern in path.stem)
     total = Count(0, 0)
+
+    def start(path):
+        return _start_one(path, build_folder.resolve(), wrapper)
+
     with concurrent.futures.ThreadPoolExecutor(processes or os.cpu_count()) as pool:
-        for output in pool.map(lambda path: _start_one(path, build_folder.resolve()), paths):
+        for output in pool.map(start, paths):
             print(output, end="", flush=True)
             own = _count(output)
             total = Count(total.passed + own.passed, total.failed + own.failed)

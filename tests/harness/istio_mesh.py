@@ -1,0 +1,199 @@
+"""The lesson in a cluster, with the real Istio: a real API server with the charts in it, as helm
+installs them, istiod beside it, and their pods in network namespaces with Envoys as sidecars and as
+the gateway. Only the kubelet is the tests' own, and with it what its node's network does.
+"""
+
+import contextlib
+import json
+
+from harness import build, charts, http, metrics
+from harness.cluster import Cluster, istio_definitions
+from harness.identities import Authority
+from harness.istiod import Istiod
+from harness.jaeger import Jaeger
+from harness.network import free_ranges
+from harness.pod_network import NODE, PodNetwork
+from harness.pods import Node
+from harness.wait import eventually
+
+STEPS = ("start", "ingress", "egress", "prod", "retry", "canary")
+NAMESPACE, OUTSIDE, ISTIO, OBSERVERS = "demo", "outside", "istio-system", "observability"
+HOPS = (("frontend", "prod"), ("middleware", "prod"), ("middleware", "canary"), ("backend", "prod"))
+# Has no sidecar, though it is in the namespace of the mesh; and no program, so that others run there.
+CLIENT = "client"
+
+# Ways of tracing that a release of the mesh chart may name.
+_COLLECTOR = f"collector.{NAMESPACE}.svc.cluster.local"
+ZIPKIN, OTLP = "tracehop", "tracehop-otlp"
+_PROVIDERS = [
+    {"name": ZIPKIN, "zipkin": {"service": _COLLECTOR, "port": 9411}},
+    {"name": OTLP, "opentelemetry": {"service": _COLLECTOR, "port": 4317}},
+]
+
+_DRAIN = {"graceSeconds": 0}
+_SOON = {"extraEnv": [{"name": "OTEL_BSP_SCHEDULE_DELAY", "value": "50"}], "drain": _DRAIN}
+_GATEWAY_CHART = build.ROOT / ".tools/sources/istio/manifests/charts/gateway"
+_GATEWAY_PORT, _COLLECTOR_ADMIN_PORT = 80, 9465
+
+
+class IstioMesh(contextlib.ExitStack):
+    """Before the first step. `http` is the gateway's port on localhost, `collector` that of the
+    collector's admin interface.
+    """
+
+    def __init__(self, **values):
+        super().__init__()
+        self._values = {"sidecar": {"egressHosts": [f"{OBSERVERS}/*"]}, **values}
+        self._marks = 0
+        with contextlib.ExitStack() as starting:
+            network = PodNetwork()
+            self.jaeger = starting.enter_context(Jaeger(NODE))
+            self.cluster = starting.enter_context(Cluster(nodes=1))
+            # Programs in it run as users of their own.
+            self.cluster.folder.chmod(0o755)
+            self._install()
+            self.istiod = starting.enter_context(Istiod(self.cluster, _PROVIDERS))
+            self.authority = Authority(self.cluster.folder)
+            self._node = starting.enter_context(Node(self.cluster, network, self.authority))
+            self.http, self.collector = free_ranges(2, 1)
+            network.forward(self.http, self.gateway.address, _GATEWAY_PORT)
+            network.forward(self.collector, self.pod("collector").address, _COLLECTOR_ADMIN_PORT)
+            self.push(starting.pop_all())
+
+    def __exit__(self, *exception):
+        refused, complaints = self.refused(), self.complaints()
+        super().__exit__(*exception)
+        assert not refused, f"refused configuration: {refused}"
+        assert not complaints, f"the proxies complain: {complaints}"
+
+    def _install(self):
+        self.cluster.apply_files(*istio_definitions())
+        self.cluster.apply({"apiVersion": "v1", "kind": "List", "items": [*_namespaces(), *_jaeger(
+            self.jaeger.grpc_port), _client()]})
+        for role, version in HOPS:
+            self._helm("install", f"{role}-{version}", "hop", role=role, version=version, **_SOON)
+        self._helm("install", "clock", "hop", namespace=OUTSIDE, role="clock", **_SOON)
+        relay = f"grpc://jaeger.{OBSERVERS}:4317"
+        self._helm("install", "collector", "collector", relayTo=[relay], drain=_DRAIN)
+        self._helm("install", "istio-ingressgateway", _GATEWAY_CHART, namespace=ISTIO)
+        for namespace in (NAMESPACE, OUTSIDE, ISTIO):
+            self.cluster.kubectl(
+                "wait", "--namespace", namespace, "--for=jsonpath={.status.readyReplicas}=1",
+                "--timeout=60s", "--all", "deployment,statefulset",
+            )  # fmt: skip
+        # As the injector does: this is how others know that they may speak TLS to a pod.
+        for namespace in (NAMESPACE, ISTIO):
+            self.cluster.kubectl(
+                "label", "--namespace", namespace, "pods", "security.istio.io/tlsMode=istio",
+                "--selector", f"app!={CLIENT}",
+            )  # fmt: skip
+
+    def _helm(self, verb, release, chart, *options, namespace=NAMESPACE, **values):
+        path = chart if hasattr(chart, "joinpath") else charts.CHARTS / chart
+        words = [verb, release, path, "--namespace", namespace, "--values=-", *options]
+        self.cluster.run("helm", *words, text_in=json.dumps(values))
+
+    def pod(self, name, namespace=NAMESPACE):
+        """Of a Deployment, or StatefulSet."""
+        return self._node.pods[f"{name}.{namespace}"]
+
+    @property
+    def pods(self):
+        return self._node.pods.values()
+
+    @property
+    def gateway(self):
+        return self.pod("istio-ingressgateway", ISTIO)
+
+    def go(self, step, **values):
+        """Makes a step, and waits until every proxy acts by it."""
+        if step == "start":
+            self.cluster.run("helm", "uninstall", "mesh", "--namespace", NAMESPACE, "--ignore-not-found")
+        else:
+            values = {**self._values, **values, "step": step}
+            self._helm("upgrade", "mesh", "mesh", "--install", **values)
+        self._settle()
+
+    def _settle(self):
+        """Once all proxies have something new, they have all that was there before."""
+        self._marks += 1
+        host = f"{self._marks}.mark.tests"
+        self.cluster.apply(_mark(host))
+        for pod in self.pods:
+            if pod.sidecar:
+                pod.sidecar.wait_for_cluster(f"outbound|8080||{host}")
+        eventually(self._is_settled, "all proxies have taken what istiod sent")
+
+    def _is_settled(self):
+        return all(
+            proxy.get(f"{kind}_sent") == proxy.get(f"{kind}_acked")
+            for proxy in self.istiod.debug("syncz")
+            for kind in ("cluster", "listener", "route", "endpoint")
+        )
+
+    def refused(self):
+        """By proxy, how often it has refused configuration, or a certificate."""
+        found = {
+            str(pod): pod.sidecar.statistics(r".*update_rejected") + len(pod.agent.refused)
+            for pod in self.pods
+            if pod.sidecar
+        }
+        return {name: count for name, count in found.items() if count}
+
+    def complaints(self):
+        """What the proxies have logged, which is errors only."""
+        said = {str(pod): pod.sidecar.log for pod in self.pods if pod.sidecar}
+        return {name: text for name, text in said.items() if text}
+
+    def get(self, headers=()):
+        return http.get_json(self.http, headers=headers)
+
+
+def _resource(api, kind, name, namespace=None, labels=None, **members):
+    metadata = {"name": name, "labels": labels or {}}
+    if namespace:
+        metadata["namespace"] = namespace
+    return {"apiVersion": api, "kind": kind, "metadata": metadata, **members}
+
+
+def _namespaces():
+    injected = {NAMESPACE: {"istio-injection": "enabled"}}
+    return [
+        _resource("v1", "Namespace", name, labels=injected.get(name))
+        for name in (NAMESPACE, OUTSIDE, ISTIO, OBSERVERS)
+    ]
+
+
+def _jaeger(port):
+    """The Service of what runs outside the cluster."""
+    ports = [{"name": "grpc-otlp", "port": 4317, "targetPort": port, "appProtocol": "grpc"}]
+    target = {"name": "grpc-otlp", "port": port, "appProtocol": "grpc"}
+    return [
+        _resource("v1", "Service", "jaeger", OBSERVERS, spec={"ports": ports}),
+        _resource(
+            "discovery.k8s.io/v1",
+            "EndpointSlice",
+            "jaeger",
+            OBSERVERS,
+            labels={"kubernetes.io/service-name": "jaeger"},
+            addressType="IPv4",
+            endpoints=[{"addresses": [NODE], "conditions": {"ready": True}}],
+            ports=[target],
+        ),
+    ]
+
+
+def _client():
+    labels = {"app": CLIENT, "sidecar.istio.io/inject": "false"}
+    spec = {"containers": [{"name": CLIENT, "image": "none"}]}
+    return _resource("v1", "Pod", CLIENT, NAMESPACE, labels=labels, spec=spec)
+
+
+def _mark(host):
+    spec = {
+        "hosts": [host],
+        "location": "MESH_EXTERNAL",
+        "ports": [{"name": "http", "number": 8080, "protocol": "HTTP"}],
+        "resolution": "NONE",
+    }
+    return _resource("networking.istio.io/v1", "ServiceEntry", "mark", NAMESPACE, spec=spec)

@@ -1,0 +1,153 @@
+"""The steps of the lesson with Istio itself: what each opens, hides and shows, as the README tells it
+of the local mesh, and that the local mesh does the same.
+"""
+
+import re
+import unittest
+
+from harness import http
+from harness.case import ProgramTest
+from harness.istio_mesh import STEPS, IstioMesh
+from harness.load import Load, Outcome, failed
+from harness.mesh import Mesh
+
+SECRET = {"x-dev-user": "super-secret"}
+PROD, CANARY = "middleware-prod", "middleware-canary"
+
+# What both meshes are asked at each step. While nobody has said who gets which version, calls of
+# middleware must not be tried again: who gets the next try is drawn.
+REQUESTS = (
+    {},
+    SECRET,
+    {"x-dev-user": "somebody"},
+    {"fail": "frontend=1"},
+    {"fail": "frontend=1:unavailable"},
+    {"fail": "backend=first-1:unavailable"},
+    {"fail": "backend=first-2"},
+    {"fail": "middleware=first-3;backend=first-1"},
+    {"fail": "backend=1"},
+    {"fail": "backend=1:trailers"},
+    {"fail": "backend=1:resource_exhausted"},
+    {"fail": "middleware/canary=1"},
+    {"fail": "middleware/canary=1", **SECRET},
+    {"fail": "nonsense=="},
+)
+# So often is each asked then, that both versions are met.
+TIMES = 12
+# Of requests per second that come in while steps are made.
+RATE = 20
+
+_VARYING = (
+    (r"\d+\.\d+secs", "SECONDS"),
+    (r'\{"time":.*\}', "TIME"),
+)
+
+
+def ask(port, headers=()):
+    return http.get(port, "/?detail", headers)
+
+
+def told(port, headers=()):
+    """What curl shows, but for times."""
+    answer = ask(port, headers)
+    text = answer.text
+    for varying, name in _VARYING:
+        text = re.sub(varying, name, text)
+    return answer.status, answer.headers.get("x-tracehop-warning"), text
+
+
+class Steps(ProgramTest):
+    @classmethod
+    def setUpClass(cls):
+        cls.mesh = cls.start_shared(IstioMesh())
+
+    def lines(self, headers=(), status=200):
+        answer = ask(self.mesh.http, headers)
+        self.assertEqual(answer.status, status, answer)
+        return answer.text.splitlines()
+
+    def versions_met(self, headers=(), requests=40):
+        return {self.lines(headers)[1].split()[2] for _ in range(requests)}
+
+    def assert_calls(self, lines, count):
+        self.assertIn(f"{count} calls for one request", lines)
+
+    def test_before_ingress_nobody_gets_in(self):
+        self.mesh.go("start")
+        with self.assertRaises(ConnectionRefusedError):
+            ask(self.mesh.http)
+
+    def test_at_ingress_only_the_outside_is_missing(self):
+        self.mesh.go("ingress")
+        told_lines = self.lines()
+        self.assertTrue(told_lines[2].startswith("grpc://backend:9090 -> backend-prod - "), told_lines)
+        self.assertEqual(told_lines[3], "http://clock.outside:8080/time -> 502 Bad Gateway")
+
+    def test_at_egress_the_clock_tells_the_time_and_both_versions_are_met(self):
+        self.mesh.go("egress")
+        self.assertIn('http://clock.outside:8080/time -> {"time":"', self.lines()[3])
+        self.assertEqual(self.versions_met(), {PROD, CANARY})
+
+    def test_at_prod_everybody_gets_prod_and_failures_come_through(self):
+        self.mesh.go("prod")
+        self.assertEqual(self.versions_met(), {PROD})
+        failure = "backend-prod failed because the fail header asked for it"
+        lines = self.lines({"fail": "backend=first-2"}, status=500)
+        self.assertIn(f"failed: INTERNAL: {failure} (at backend-prod)", lines)
+        self.assert_calls(lines, 3)
+
+    def test_at_retry_failed_calls_are_made_again(self):
+        self.mesh.go("retry")
+        self.assertEqual(self.versions_met(), {PROD})
+        self.assert_calls(self.lines({"fail": "backend=first-2"}), 6)
+
+    def test_at_retry_one_click_becomes_84_calls_and_36_after_headers_were_sent(self):
+        self.mesh.go("retry")
+        self.assert_calls(self.lines({"fail": "backend=1"}, status=500), 84)
+        self.assert_calls(self.lines({"fail": "backend=1:trailers"}, status=500), 36)
+
+    def test_at_canary_who_says_the_secret_word_gets_the_canary_and_nobody_else(self):
+        self.mesh.go("canary")
+        self.assertEqual(self.versions_met(SECRET), {CANARY})
+        self.assertEqual(self.versions_met({"x-dev-user": "somebody"}), {PROD})
+        self.assertEqual(self.versions_met(), {PROD})
+        self.assert_calls(self.lines({"fail": "backend=first-2", **SECRET}), 6)
+
+    def test_a_step_replaces_no_pod_ends_no_process_and_is_refused_by_no_proxy(self):
+        def pods():
+            known = self.mesh.cluster.get("pods", "--all-namespaces")["items"]
+            return {pod["metadata"]["name"]: pod["metadata"]["uid"] for pod in known}
+
+        before = pods()
+        for step in (*STEPS, "start"):
+            with self.subTest(step):
+                self.mesh.go(step)
+                self.assertEqual(self.mesh.refused(), {})
+        self.assertEqual(pods(), before)
+        self.assertEqual([str(pod) for pod in self.mesh.pods if not pod.is_running()], [])
+        self.assertEqual(self.mesh.complaints(), {})
+
+    def test_no_request_fails_while_steps_are_made_one_after_the_other(self):
+        """On the way back from prod some may: Istio takes versions away before the routes to them."""
+        self.mesh.go("ingress")
+        with Load(f"http://127.0.0.1:{self.mesh.http}/", rate=RATE) as load:
+            for step in STEPS[2:]:
+                self.mesh.go(step)
+        started = [one for one in load.records if one.outcome is not Outcome.NOT_STARTED]
+        self.assertGreater(len(started), RATE)
+        self.assertEqual(failed(started), [])
+
+    def test_the_local_mesh_gives_the_same_answers_at_every_step(self):
+        local = self.start(Mesh(step="start"))
+        for step in STEPS[1:]:
+            self.mesh.go(step)
+            local.must(step)
+            times = TIMES if step in ("ingress", "egress") else 1
+            for headers in REQUESTS:
+                with self.subTest(step=step, **headers):
+                    expected = {told(local.http, headers) for _ in range(times)}
+                    self.assertEqual({told(self.mesh.http, headers) for _ in range(times)}, expected)
+
+
+if __name__ == "__main__":
+    unittest.main()
