@@ -2,7 +2,7 @@
 kube-controller-manager and kube-scheduler, and kwok, which says of every pod that it runs.
 
 It shows what the API server admits and defaults, what the controllers make of it, and who owns
-field. No container ever starts, so probes, hooks' commands and `helm test` show nothing here.
+which field. No container ever starts, so probes, hooks and `helm test` show nothing here.
 """
 
 import contextlib
