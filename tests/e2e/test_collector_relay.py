@@ -270,8 +270,8 @@ class Refusals(RelayTest):
             with self.subTest(protocol=protocol):
                 before = books.read_one(collector)
                 refused = self.target.counts["refused_requests"]
-                # While the first calls wait, the others gather to batches.
-                self.target.follow("poison", "delay 300ms times=4")
+                # While the first calls wait, the others gather to batches, on a busy machine, too.
+                self.target.follow("poison", "delay 1s times=4")
                 numbers = new(41)
                 for number in numbers:
                     name = "poison" if number == numbers[20] else "work"

@@ -119,12 +119,19 @@ class CallersWhoLeave(ProgramTest):
 
     def test_a_cancelled_delay_ends(self):
         hop = self.hop()
-        for _ in range(20):
-            rpc.call(hop.grpc_port, [("delay", "30s")], timeout_s=0.05)
-        eventually(
-            lambda: metrics.read(hop).total("tracehop_requests_total", front="grpc") == 20,
-            "all twenty requests end long before their delay would",
-        )
+        with rpc.connect(hop.grpc_port) as channel:
+            pending = [rpc.start_call(channel, [("delay", "30s")]) for _ in range(20)]
+            eventually(
+                lambda: metrics.read(hop).total("tracehop_faults_total", kind="delay") == 20,
+                "all twenty wait",
+            )
+            for call in pending:
+                call.cancel()
+            eventually(
+                lambda: metrics.read(hop).total("tracehop_requests_total", front="grpc") == 20,
+                "all twenty end long before their delay would",
+                timeout_s=20,
+            )
 
     def test_http_callers_who_vanish_leave_nothing_behind(self):
         silent = self.start(SilentUpstream())
