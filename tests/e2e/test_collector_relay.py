@@ -69,7 +69,8 @@ class Delivery(RelayTest):
         target = self.mock("delay 50ms")
         collector = self.collector(target.grpc_uri)
         numbers = new(500)
-        self.send(collector, *numbers)
+        uri = f"grpc://127.0.0.1:{collector.grpc_port}"
+        mock.send(uri, requests=500, spans=1, first_id=numbers[0])
         target.wait_for((numbers[0], numbers[-1] + 1))
         self.assertLess(target.counts["requests"], 250)
 
