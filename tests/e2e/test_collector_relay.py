@@ -275,9 +275,9 @@ class Refusals(RelayTest):
                 self.target.follow("poison", "delay 1s times=4")
                 numbers = new(41)
                 for number in numbers:
-                    name = "poison" if number == numbers[20] else "work"
+                    name = "poison" if number == numbers[5] else "work"
                     self.send(collector, number, name=name)
-                good = [number for number in numbers if number != numbers[20]]
+                good = [number for number in numbers if number != numbers[5]]
                 self.target.wait_for(*ranges(good))
                 self.assertEqual(
                     self.settle(collector, before), {"delivered": 40, "rejected refused": 1}
