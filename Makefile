@@ -3,7 +3,7 @@ BUILDS ?= release asan tsan
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo stop load step reset ingress egress prod retry canary push deploy get monitoring delete test test-long test-peers test-charts test-image test-istio bench lint fuzz clean
+.PHONY: help build demo stop load step reset ingress egress prod retry canary image push deploy get monitoring delete test test-long test-peers test-charts test-image test-istio bench lint fuzz clean
 
 help: ## List the verbs
 	@awk -F ' *:.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,10 @@ canary: ## Lesson, step 5: who says the secret word gets the canary
 step reset ingress egress prod retry canary:
 	@scripts/step $@
 
+image: ## Build the container image into build/image, without a container engine (as root; or: docker build .)
+	@scripts/setup image
+	@scripts/image
+
 push: ## Send the image to IMAGE=registry.example/tracehop:0.1.0
 deploy: ## Install the chain into the cluster of kubectl (NAMESPACE=tracehop IMAGE= RELAY_TO=; docs/cluster.md)
 get: ## Show what is in the cluster, and where the lesson is
@@ -60,8 +64,8 @@ test-charts: build ## Test the charts: helm, schemas, istioctl, a real API serve
 	@scripts/setup test peers
 	@tests/charts/run
 
-test-image: ## Build the image and look into it
-	@scripts/setup test image
+test-image: image ## Build the image, look into it, and run its programs in it
+	@scripts/setup build test
 	@tests/image/run
 
 test-istio: build ## Test the lesson under istiod: hops and Envoys in network namespaces
