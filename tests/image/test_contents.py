@@ -105,6 +105,13 @@ class Contents(unittest.TestCase):
         for program in PROGRAMS:
             self.assertNotIn(b".debug_info", image.files()[program])
 
+    def test_its_user_has_a_name(self):
+        lines = image.files()["etc/passwd"].decode().splitlines()
+        self.assertIn(["tracehop", "x", "65532", "65532"], [line.split(":")[:4] for line in lines])
+
+    def test_names_of_hosts_are_looked_up_in_the_hosts_file_first(self):
+        self.assertIn("hosts: files dns", image.files()["etc/nsswitch.conf"].decode().splitlines())
+
     def test_the_certificates_are_those_of_many_authorities(self):
         bundle = image.files()["etc/ssl/certs/ca-certificates.crt"]
         self.assertGreater(bundle.count(b"BEGIN CERTIFICATE"), 100)
