@@ -6,7 +6,7 @@ the gateway. Only the kubelet is the tests' own, and with it what its node's net
 import contextlib
 import json
 
-from harness import build, charts, http, metrics
+from harness import build, charts, http
 from harness.cluster import Cluster, istio_definitions
 from harness.identities import Authority
 from harness.istiod import Istiod
@@ -68,8 +68,8 @@ class IstioMesh(contextlib.ExitStack):
 
     def _install(self):
         self.cluster.apply_files(*istio_definitions())
-        self.cluster.apply({"apiVersion": "v1", "kind": "List", "items": [*_namespaces(), *_jaeger(
-            self.jaeger.grpc_port), _client()]})
+        items = [*_namespaces(), *_jaeger(self.jaeger.grpc_port), _client()]
+        self.cluster.apply({"apiVersion": "v1", "kind": "List", "items": items})
         for role, version in HOPS:
             self._helm("install", f"{role}-{version}", "hop", role=role, version=version, **_SOON)
         self._helm("install", "clock", "hop", namespace=OUTSIDE, role="clock", **_SOON)
@@ -113,6 +113,13 @@ class IstioMesh(contextlib.ExitStack):
             values = {**self._values, **values, "step": step}
             self._helm("upgrade", "mesh", "mesh", "--install", **values)
         self._settle()
+
+    def restart_proxies(self):
+        proxied = [pod for pod in self.pods if pod.sidecar]
+        for pod in proxied:
+            pod.restart_proxy()
+        for pod in proxied:
+            pod.sidecar.wait_until_ready()
 
     def _settle(self):
         """Once all proxies have something new, they have all that was there before."""

@@ -30,14 +30,16 @@ link set node up
 route add default dev node src {NODE}
 """
 
-# Nobody answers for names that are not in /etc/hosts, which is known at once.
+# IPv4 only, as in most clusters. There is no DNS: names that are not in /etc/hosts are unknown at once.
 _POD = f"""
+echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6
 ip link set lo up
 ip address add {{address}}/32 dev eth0
 ip link set eth0 up
 ip route add {_ROUTER} dev eth0
 ip route add default via {_ROUTER}
 echo 0 > /proc/sys/net/ipv4/ip_unprivileged_port_start
+hostname {{name}}
 mount --bind {{hosts}} /etc/hosts
 mount --bind /dev/null /etc/resolv.conf
 """
@@ -114,15 +116,15 @@ def _translation(address, port, left, endpoint):
 
 
 class Sandbox(contextlib.ExitStack):
-    """What the containers of a pod share: the network, and the names of /etc/hosts. It lives as long as
-    the process in it.
+    """What the containers of a pod share: its name, the network, and the names of /etc/hosts. It lives
+    as long as the process in it.
     """
 
-    def __init__(self, network, address, hosts, is_redirected):
+    def __init__(self, network, name, address, hosts, is_redirected):
         super().__init__()
         self.address = address
         with contextlib.ExitStack() as starting:
-            words = ("unshare", "--net", "--mount", "sh", "-c", "echo; exec cat")
+            words = ("unshare", "--net", "--mount", "--uts", "sh", "-c", "echo; exec cat")
             process = starting.enter_context(
                 subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
             )
@@ -130,7 +132,7 @@ class Sandbox(contextlib.ExitStack):
             process.stdout.readline()
             self.pid = process.pid
             network.connect(self)
-            setup = _POD.format(address=address, hosts=hosts)
+            setup = _POD.format(name=name, address=address, hosts=hosts)
             _run(*self.entry(), "sh", "-ec", setup)
             if is_redirected:
                 _run(*self.entry(), "iptables-restore", text_in=_REDIRECTION)
@@ -139,7 +141,7 @@ class Sandbox(contextlib.ExitStack):
     def entry(self, user=0):
         """The words before a command that is to run in here."""
         return (
-            "/usr/bin/nsenter", f"--target={self.pid}", "--net", "--mount",
+            "/usr/bin/nsenter", f"--target={self.pid}", "--net", "--mount", "--uts",
             "/usr/bin/setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups",
         )  # fmt: skip
 

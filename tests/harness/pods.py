@@ -57,15 +57,25 @@ class Pod(contextlib.ExitStack):
         hosts = self.folder / "hosts"
         hosts.write_text(names, encoding="ascii")
         is_redirected = self.has_sidecar and not self.is_gateway
-        self.sandbox = self.enter_context(Sandbox(network, self.address, hosts, is_redirected))
+        self.sandbox = self.enter_context(
+            Sandbox(network, self.name, self.address, hosts, is_redirected)
+        )
 
     def start_proxy(self, network, authority):
         identity = authority.identity(self.namespace, self.account)
-        socket = self.folder / "agent.sock"
-        self.agent = self.enter_context(Agent(socket, identity, authority.root))
-        (port,) = free_ranges(1, 1)
-        network.forward(port, self.address, PROXY_ADMIN)
-        self.sidecar = self.enter_context(Sidecar(self, socket, port))
+        self._agent_socket = self.folder / "agent.sock"
+        self.agent = self.enter_context(Agent(self._agent_socket, identity, authority.root))
+        (self._proxy_port,) = free_ranges(1, 1)
+        network.forward(self._proxy_port, self.address, PROXY_ADMIN)
+        self._start_envoy()
+
+    def _start_envoy(self):
+        self.sidecar = self.enter_context(Sidecar(self, self._agent_socket, self._proxy_port))
+
+    def restart_proxy(self):
+        """So that no connection goes on under rules from before."""
+        self.sidecar.close()
+        self._start_envoy()
 
     def start_program(self, configuration):
         """If there is one. `configuration` has the data of ConfigMaps by name."""
