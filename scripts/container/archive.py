@@ -20,7 +20,9 @@ class Archive:
         self.path = pathlib.Path(path)
         with tarfile.open(self.path) as archive:
             self._parts = {
-                member.name: archive.extractfile(member).read() for member in archive if member.isfile()
+                member.name: archive.extractfile(member).read()
+                for member in archive
+                if member.isfile()
             }
         self.index = json.loads(self._parts["index.json"])
         (descriptor,) = self.index["manifests"]
@@ -53,7 +55,7 @@ class Archive:
             yield tarfile.open(fileobj=io.BytesIO(self._blob(descriptor)))
 
     def members(self):
-        """All that is in the image but its root: a TarInfo for each path, without a leading slash."""
+        """All that is in the image but its root: a TarInfo by path, without a leading slash."""
         members = {}
         for layer in self.layers():
             with layer:

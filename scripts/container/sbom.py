@@ -16,10 +16,12 @@ def sbom_of(archive, name, version):
     files = archive.files()
     texts = {path: files[path].decode() for path in files if not _is_binary(path)}
     release = _os_release(texts["usr/lib/os-release"])
+    programs = [path for path in sorted(files) if path.startswith(_PROGRAMS)]
+    packages = [path for path in sorted(texts) if _is_status(path)]
     components = [
         _operating_system(release),
-        *(_program(path, files[path], version) for path in sorted(files) if path.startswith(_PROGRAMS)),
-        *(_package(path, texts, release) for path in sorted(texts) if _is_status(path)),
+        *(_program(path, files[path], version) for path in programs),
+        *(_package(path, texts, release) for path in packages),
     ]
     return {
         "$schema": "http://cyclonedx.org/schema/bom-1.5.schema.json",
@@ -79,6 +81,7 @@ def _program(path, content, version):
 def _package(status_path, texts, release):
     fields = _fields(texts[status_path])
     licences = _licences(texts[f"usr/share/doc/{fields['Package']}/copyright"])
+    paths = _paths(texts[f"{status_path}.md5sums"])
     address = package_url(fields, release)
     component = {
         "type": "library",
@@ -88,9 +91,7 @@ def _package(status_path, texts, release):
         "version": fields["Version"],
         "licenses": [{"license": {"name": licence}} for licence in licences],
         "purl": address,
-        "evidence": {
-            "occurrences": [{"location": f"/{path}"} for path in _paths(texts[f"{status_path}.md5sums"])]
-        },
+        "evidence": {"occurrences": [{"location": f"/{path}"} for path in paths]},
     }
     if not licences:
         del component["licenses"]

@@ -31,7 +31,8 @@ class HttpsUpstream:
         self.certificate, key = folder / "certificate.pem", folder / "key.pem"
         subprocess.run(
             ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-             "-nodes", "-days", "1", "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}",
+             "-nodes", "-days", "1", "-subj", f"/CN={name}",
+             "-addext", f"subjectAltName=DNS:{name}",
              "-keyout", key, "-out", self.certificate],
             check=True, capture_output=True,
         )  # fmt: skip

@@ -19,7 +19,8 @@ def project_version():
 def default_ports(run):
     """The ports that a program listens on when nothing is said, as its --help tells."""
     _, text, _ = run("--help")
-    return {int(port) for port in re.findall(r"^ +\w+_LISTEN +--\S+ +\S+:(\d+)$", text, re.MULTILINE)}
+    ports = re.findall(r"^ +\w+_LISTEN +--\S+ +\S+:(\d+)$", text, re.MULTILINE)
+    return {int(port) for port in ports}
 
 
 class Config(unittest.TestCase):

@@ -39,7 +39,7 @@ def resolve(path):
 
 
 def loaded_by(program):
-    """The libraries that the image's own loader finds for a program, itself included, in the image."""
+    """The libraries that the image's own loader finds in it for a program, itself included."""
     (loader,) = image.root().glob("usr/lib/*/ld-linux*.so.*")
     inside = f"/{loader.relative_to(image.root())}"
     told = subprocess.run(
