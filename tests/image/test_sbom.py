@@ -27,8 +27,8 @@ class Sbom(unittest.TestCase):
     def test_it_is_of_this_image(self):
         component = self.document["metadata"]["component"]
         self.assertEqual(component["name"], "tracehop")
-        self.assertEqual(component["version"], image.archive().config["config"]["Labels"][
-            "org.opencontainers.image.version"])  # fmt: skip
+        labels = image.archive().config["config"]["Labels"]
+        self.assertEqual(component["version"], labels["org.opencontainers.image.version"])
         (digest,) = component["hashes"]
         self.assertEqual(f"sha256:{digest['content']}", image.archive().digest)
 
@@ -48,11 +48,7 @@ class Sbom(unittest.TestCase):
             for part in self.libraries
             for place in part["evidence"]["occurrences"]
         ]
-        there = [
-            path
-            for path in image.files()
-            if path.startswith(("usr/lib", "etc/ssl/"))
-        ]  # fmt: skip
+        there = [path for path in image.files() if path.startswith(("usr/lib", "etc/ssl/"))]
         self.assertEqual(sorted(told), sorted(there))
 
     def test_it_has_the_version_of_each_package_and_its_source(self):
@@ -95,7 +91,7 @@ class Sbom(unittest.TestCase):
             if path.startswith(STATUS) and not path.endswith(".md5sums")
         }
         self.assertEqual(packages, {part["name"] for part in self.libraries})
-        self.assertIn(b'ID=debian\n', image.files()["usr/lib/os-release"])
+        self.assertIn(b"ID=debian\n", image.files()["usr/lib/os-release"])
 
     def test_what_dpkg_would_check_is_what_is_there(self):
         for path, content in image.files().items():
