@@ -1,12 +1,11 @@
-"""Who is who in the mesh: a certificate for each service account, by an authority of the tests' own,
-and the agent of each pod that hands it to the proxy, as Istio's does (SDS: Envoy's discovery of
-secrets, api/envoy/service/secret/v3/sds.proto).
+"""Who is who in the mesh: a certificate for each service account, by an authority of the tests'
+own, and the agent of each pod that hands it to the proxy, as Istio's does (SDS: Envoy's discovery
+of secrets, api/envoy/service/secret/v3/sds.proto).
 """
 
 import concurrent.futures
 import contextlib
 import subprocess
-import threading
 
 import grpc
 
@@ -86,7 +85,6 @@ class Agent(contextlib.ExitStack):
     def __init__(self, socket, identity, root):
         super().__init__()
         self.refused = []
-        self._ended = threading.Event()
         self._secrets = {
             OWN: nested(2, _file(1, identity.certificate) + _file(2, identity.key)),
             TRUSTED: nested(4, _file(1, root.certificate)),
@@ -96,11 +94,7 @@ class Agent(contextlib.ExitStack):
         self._server.add_insecure_port(f"unix:{socket}")
         self._server.start()
         socket.chmod(0o666)
-        self.callback(self._stop)
-
-    def _stop(self):
-        self._ended.set()
-        self._server.stop(grace=None).wait()
+        self.callback(lambda: self._server.stop(grace=None).wait())
 
     def _stream(self, requests, _):
         for raw in requests:

@@ -19,7 +19,7 @@ from harness.wait import eventually
 STEPS = ("start", "ingress", "egress", "prod", "retry", "canary")
 NAMESPACE, OUTSIDE, ISTIO, OBSERVERS = "demo", "outside", "istio-system", "observability"
 HOPS = (("frontend", "prod"), ("middleware", "prod"), ("middleware", "canary"), ("backend", "prod"))
-# Has no sidecar, though it is in the namespace of the mesh; and no program, so that others run there.
+# A pod without sidecar, though in the namespace of the mesh, and without program: others run there.
 CLIENT = "client"
 
 # Ways of tracing that a release of the mesh chart may name.
@@ -108,7 +108,8 @@ class IstioMesh(contextlib.ExitStack):
     def go(self, step, **values):
         """Makes a step, and waits until every proxy acts by it."""
         if step == "start":
-            self.cluster.run("helm", "uninstall", "mesh", "--namespace", NAMESPACE, "--ignore-not-found")
+            mesh = ("mesh", "--namespace", NAMESPACE)
+            self.cluster.helm("uninstall", *mesh, "--ignore-not-found")
         else:
             values = {**self._values, **values, "step": step}
             self._helm("upgrade", "mesh", "mesh", "--install", **values)

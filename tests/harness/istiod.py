@@ -1,5 +1,5 @@
-"""Istio's control plane, beside a cluster: https://istio.io. Proxies ask it without TLS; the switches
-are those that Envoy as it is published needs, which has none of Istio's own filters.
+"""Istio's control plane, beside a cluster: https://istio.io. Proxies ask it without TLS; the
+switches are those that Envoy as it is published needs, which has none of Istio's own filters.
 """
 
 import os

@@ -1,6 +1,6 @@
 """The network of a node: each pod has a network namespace of its own, all that it sends passes the
-node, and Services lead to their endpoints. It changes the rules of the network namespace that it runs
-in, which therefore must be one of its own (tests/istio/run makes it).
+node, and Services lead to their endpoints. It changes the network namespace that it runs in, which
+therefore must be one of its own (tests/istio/run makes it).
 """
 
 import contextlib
@@ -30,7 +30,7 @@ link set node up
 route add default dev node src {NODE}
 """
 
-# IPv4 only, as in most clusters. There is no DNS: names that are not in /etc/hosts are unknown at once.
+# IPv4 only, as in most clusters. There is no DNS: names not in /etc/hosts are unknown at once.
 _POD = f"""
 echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6
 ip link set lo up
@@ -44,15 +44,18 @@ mount --bind {{hosts}} /etc/hosts
 mount --bind /dev/null /etc/resolv.conf
 """
 
-# What istio-iptables makes of the mode REDIRECT: all but the proxy's own calls pass it. 127.0.0.6 is
-# the proxy as it calls the program beside it.
+# What istio-iptables makes of the mode REDIRECT: all but the proxy's own calls pass it. 127.0.0.6
+# is the proxy as it calls the program beside it.
 _REDIRECTION = f"""
 *nat
--A PREROUTING -p tcp ! --dport {PROXY_ADMIN} -j REDIRECT --to-ports {_INBOUND}
--A OUTPUT -p tcp -o lo -s 127.0.0.6/32 -j RETURN
--A OUTPUT -p tcp -o lo ! -d 127.0.0.1/32 -m owner --uid-owner {PROXY_UID} -j REDIRECT --to-ports {_INBOUND}
--A OUTPUT -p tcp -m owner --uid-owner {PROXY_UID} -j RETURN
--A OUTPUT -p tcp ! -d 127.0.0.1/32 -j REDIRECT --to-ports {_OUTBOUND}
+:INBOUND - [0:0]
+-A INBOUND -p tcp -j REDIRECT --to-ports {_INBOUND}
+-A PREROUTING -p tcp ! --dport {PROXY_ADMIN} -j INBOUND
+-A OUTPUT -o lo -s 127.0.0.6/32 -j RETURN
+-A OUTPUT -o lo ! -d 127.0.0.1/32 -m owner --uid-owner {PROXY_UID} -j INBOUND
+-A OUTPUT -o lo -j RETURN
+-A OUTPUT -m owner --uid-owner {PROXY_UID} -j RETURN
+-A OUTPUT -p tcp -j REDIRECT --to-ports {_OUTBOUND}
 COMMIT
 """
 
@@ -104,20 +107,20 @@ class PodNetwork:
         for (address, port), endpoints in self._services:
             for left, endpoint in zip(range(len(endpoints), 0, -1), endpoints):
                 rules.append(_translation(address, port, left, endpoint))
-        rules += [f"-A POSTROUTING -s 127.0.0.0/8 ! -d 127.0.0.0/8 -j SNAT --to-source {NODE}", "COMMIT"]
-        _run("iptables-restore", text_in="\n".join([*rules, ""]))
+        rules.append(f"-A POSTROUTING -s 127.0.0.0/8 ! -d 127.0.0.0/8 -j SNAT --to-source {NODE}")
+        _run("iptables-restore", text_in="\n".join([*rules, "COMMIT", ""]))
 
 
 def _translation(address, port, left, endpoint):
     """For one endpoint of those that are left to choose from."""
     chance = f"-m statistic --mode random --probability {1 / left:.6f} " if left > 1 else ""
-    target = f"{endpoint[0]}:{endpoint[1]}"
-    return f"-A SERVICES -d {address}/32 -p tcp --dport {port} {chance}-j DNAT --to-destination {target}"
+    match = f"-d {address}/32 -p tcp --dport {port} {chance}"
+    return f"-A SERVICES {match}-j DNAT --to-destination {endpoint[0]}:{endpoint[1]}"
 
 
 class Sandbox(contextlib.ExitStack):
-    """What the containers of a pod share: its name, the network, and the names of /etc/hosts. It lives
-    as long as the process in it.
+    """What the containers of a pod share: its name, the network, and the names of /etc/hosts. It
+    lives as long as the process in it.
     """
 
     def __init__(self, network, name, address, hosts, is_redirected):

@@ -1,5 +1,5 @@
-"""What a node does for the pods that the cluster has put on it: gives each its network and its names,
-and runs its program with the environment that its spec asks for. Beside those of an injected
+"""What a node does for the pods that the cluster has put on it: gives each its network and its
+names, and runs its program with the environment that its spec asks for. Beside those of an injected
 namespace, and in the gateway, runs an Envoy with the certificate of the pod's service account.
 
 Images are not used: programs are those of the build. Volumes are empty folders.

@@ -89,7 +89,7 @@ class Sidecar(Daemon):
             "--config-path", path,
             "--concurrency", "1",
             "--disable-hot-restart",
-            # As Istio starts it: a changed listener asks its connections to go with their next answer.
+            # As Istio starts it: a changed listener ends connections with their next answer.
             "--drain-strategy", "immediate",
             "--drain-time-s", "45",
             "--log-level", "error",
@@ -101,8 +101,8 @@ class Sidecar(Daemon):
 
     def statistics(self, name):
         """The sum of what it has counted under all names that the pattern `name` matches."""
-        told = http.get(self._port, "/stats?type=Counters").text
-        return sum(int(value) for key, value in _STATISTIC.findall(told) if re.fullmatch(name, key))
+        told = _STATISTIC.findall(http.get(self._port, "/stats?type=Counters").text)
+        return sum(int(value) for key, value in told if re.fullmatch(name, key))
 
     def clusters(self):
         """Their names."""

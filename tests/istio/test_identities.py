@@ -1,5 +1,5 @@
-"""Who may talk to whom, from step prod on: plaintext is refused, and so is a wrong identity, by real
-certificates and the real proxies. Before that step everybody may call everybody.
+"""Who may talk to whom, from step prod on: plaintext is refused, and so is a wrong identity, by
+real certificates and the real proxies. Before that step everybody may call everybody.
 """
 
 import json
@@ -61,7 +61,8 @@ class Identities(ProgramTest):
                 self.assertIn("UNAVAILABLE", ended.stdout)
                 self.assertIn("Connection reset by peer", ended.stdout)
                 name, namespace = stranger
-                self.assert_reset(self.curl(f"http://{address}:8080/", name=name, namespace=namespace))
+                uri = f"http://{address}:8080/"
+                self.assert_reset(self.curl(uri, name=name, namespace=namespace))
 
     def test_a_call_over_tls_needs_the_certificate_of_who_may_call(self):
         self.mesh.go("prod")

@@ -1,6 +1,6 @@
-"""grpcurl as a client that istiod itself tells where to go (xds:///), without a proxy of its own: it
-meets prod and canary as the lesson has it, and makes failed calls again as the retry step says. It
-shows a certificate as the frontend does, for the hops behind their sidecars take nothing else.
+"""grpcurl as a client that istiod itself tells where to go (xds:///), without a proxy of its own:
+it meets prod and canary as the lesson has it, and makes failed calls again as the retry step says.
+It shows the frontend's certificate, for the hops behind their sidecars take nothing else.
 """
 
 import json
@@ -13,7 +13,8 @@ from harness.istiod import XDS_PORT
 from harness.pod_network import NODE
 from harness.wait import eventually
 
-TARGET = "xds:///middleware.demo.svc.cluster.local:9090"
+DOMAIN = f"{NAMESPACE}.svc.cluster.local"
+TARGET = f"xds:///middleware.{DOMAIN}:9090"
 SECRET = "x-dev-user: super-secret"
 TIMES = 10
 
@@ -42,7 +43,7 @@ class Proxyless(ProgramTest):
             ],
             "certificate_providers": {"default": {"plugin_name": "file_watcher", "config": files}},
             "node": {
-                "id": f"sidecar~{client.address}~{CLIENT}.{NAMESPACE}~{NAMESPACE}.svc.cluster.local",
+                "id": f"sidecar~{client.address}~{CLIENT}.{NAMESPACE}~{DOMAIN}",
                 "metadata": {
                     "CLUSTER_ID": "Kubernetes",
                     "GENERATOR": "grpc",
@@ -54,8 +55,8 @@ class Proxyless(ProgramTest):
         }
 
     def grpcurl(self, *headers, target=TARGET, tls=True):
-        """The completed process of a call. The name in a certificate of the mesh is no host's, which is
-        all that grpcurl could check.
+        """The completed process of a call. grpcurl does not look at the hop's certificate: the name
+        in it is no host's, as it is anywhere in a mesh.
         """
         words = [build.tool("grpcurl"), "-max-time", "30"]
         if tls:
@@ -109,7 +110,7 @@ class Proxyless(ProgramTest):
 
     def test_whoever_may_not_call_is_denied(self):
         self.mesh.go("canary")
-        ended = self.grpcurl(target="xds:///backend.demo.svc.cluster.local:9090")
+        ended = self.grpcurl(target=f"xds:///backend.{DOMAIN}:9090")
         self.assertIn("Code: PermissionDenied", ended.stderr)
 
 

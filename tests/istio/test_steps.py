@@ -1,5 +1,5 @@
-"""The steps of the lesson with Istio itself: what each opens, hides and shows, as the README tells it
-of the local mesh, and that the local mesh does the same.
+"""The steps of the lesson with Istio itself: what each opens, hides and shows, as the README tells
+it of the local mesh, and that the local mesh does the same.
 """
 
 import re
@@ -79,9 +79,9 @@ class Steps(ProgramTest):
 
     def test_at_ingress_only_the_outside_is_missing(self):
         self.mesh.go("ingress")
-        told_lines = self.lines()
-        self.assertTrue(told_lines[2].startswith("grpc://backend:9090 -> backend-prod - "), told_lines)
-        self.assertEqual(told_lines[3], "http://clock.outside:8080/time -> 502 Bad Gateway")
+        lines = self.lines()
+        self.assertTrue(lines[2].startswith("grpc://backend:9090 -> backend-prod - "), lines)
+        self.assertEqual(lines[3], "http://clock.outside:8080/time -> 502 Bad Gateway")
 
     def test_at_egress_the_clock_tells_the_time_and_both_versions_are_met(self):
         self.mesh.go("egress")
@@ -128,7 +128,7 @@ class Steps(ProgramTest):
         self.assertEqual(self.mesh.complaints(), {})
 
     def test_no_request_fails_while_steps_are_made_one_after_the_other(self):
-        """On the way back from prod some may: Istio takes versions away before the routes to them."""
+        """On the way back some may: Istio takes versions away before the routes to them."""
         self.mesh.go("ingress")
         with Load(f"http://127.0.0.1:{self.mesh.http}/", rate=RATE) as load:
             for step in STEPS[2:]:
@@ -146,7 +146,8 @@ class Steps(ProgramTest):
             for headers in REQUESTS:
                 with self.subTest(step=step, **headers):
                     expected = {told(local.http, headers) for _ in range(times)}
-                    self.assertEqual({told(self.mesh.http, headers) for _ in range(times)}, expected)
+                    found = {told(self.mesh.http, headers) for _ in range(times)}
+                    self.assertEqual(found, expected)
 
 
 if __name__ == "__main__":

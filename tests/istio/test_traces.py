@@ -1,6 +1,6 @@
-"""What a request through Istio's mesh leaves behind: one trace, in which the gateway, the sidecars and
-the hops are one tree, in the collector and in the Jaeger behind it; for both ways of tracing that the
-chart knows.
+"""What a request through Istio's mesh leaves behind: one trace, in which the gateway, the sidecars
+and the hops are one tree, in the collector and in the Jaeger behind it; for both ways of tracing
+that the chart knows.
 """
 
 import contextlib
@@ -15,11 +15,11 @@ from harness.wait import eventually
 KINDS = {2: "SERVER", 3: "CLIENT"}
 ERROR = 2
 
-# What Istio makes of a request whose backend is tried three times; "!" is an error. A sidecar has one
-# span for all tries of what leaves, and the hop behind it one for each.
+# What Istio makes of a request whose backend is tried three times; "!" is an error. A sidecar has
+# one span for all tries of what leaves, the one behind it one for each.
 RETRIED = """\
 istio-ingressgateway.istio-system SERVER frontend.demo.svc.cluster.local:8080/*
-  istio-ingressgateway.istio-system CLIENT router outbound|8080|prod|frontend.demo.svc.cluster.local; egress
+  istio-ingressgateway.istio-system CLIENT router outbound|8080|prod|{frontend}; egress
     frontend.demo SERVER frontend.demo.svc.cluster.local:8080/*
       frontend SERVER GET /
         frontend CLIENT tracehop.v1.Hop/Call
@@ -36,7 +36,7 @@ istio-ingressgateway.istio-system SERVER frontend.demo.svc.cluster.local:8080/*
                       backend SERVER tracehop.v1.Hop/Call
                         backend CLIENT GET
                           backend.demo CLIENT clock.outside:8080/*
-"""
+""".format(frontend="frontend.demo.svc.cluster.local")
 
 
 def is_proxy(span):
@@ -44,8 +44,8 @@ def is_proxy(span):
 
 
 def is_whole(spans, calls):
-    """Whether they are one tree in which each of so many calls of hops (of the clock there are no spans)
-    has passed the sidecar of the hop that was called, and each call of a hop its own.
+    """Whether they are one tree in which each of so many calls of hops (of the clock there are no
+    spans) has passed the sidecar of the hop that was called, and each call that a hop made its own.
     """
     found = {span.span_id: span for span in spans}
     roots = [span for span in spans if span.parent_id not in found]
@@ -90,8 +90,8 @@ class OneTree:
         eventually(lambda: MESH.get().status == 200, "everybody has found each other again")
 
     def tree_of(self, answer):
-        """As Jaeger tells it, once it is whole. It is asked as often as one likes: unlike the collector it
-        is not in the mesh, where being asked makes spans.
+        """As Jaeger tells it, once it is whole. It may be asked often: unlike the collector it is
+        not in the mesh, where being asked makes spans.
         """
         trace_id = answer.headers["x-trace-id"]
         calls = answer.json["calls"] - answer.text.count('"http"')
