@@ -1,5 +1,5 @@
-"""The whole lesson in a real API server that enforces the pod security standard `restricted` and knows
-the kinds of Istio, of the Gateway API and of the Prometheus operator.
+"""The whole lesson in a real API server that enforces the pod security standard `restricted`, and
+knows the kinds of Istio, of the Gateway API and of the Prometheus operator.
 """
 
 import concurrent.futures
@@ -128,7 +128,6 @@ class Lesson(unittest.TestCase):
             held.append(self.go_to(step))
         self.assertEqual(len({json.dumps(rules) for rules in held}), len(STEPS))
 
-        # Rollbacks are revisions, too: the first goes to the fourth, the next would go to the fifth.
         for revision in (4, 1):
             self.chain.helm("rollback", "mesh", str(revision), "--wait")
             self.assertEqual(self.rules(), held[revision - 1])
@@ -143,8 +142,8 @@ class Lesson(unittest.TestCase):
 
     def rules(self):
         """Of the mesh, as the cluster has them."""
-        found = self.chain.get(MESH_KINDS) or {"items": []}
-        return {f"{one['kind']} {one['metadata']['name']}": one["spec"] for one in found["items"]}
+        found = self.chain.list(MESH_KINDS)
+        return {f"{one['kind']} {one['metadata']['name']}": one["spec"] for one in found}
 
 
 class Accepted(unittest.TestCase):
@@ -201,14 +200,14 @@ class Accepted(unittest.TestCase):
 
     def make_accounts(self, namespace, paths):
         """No pod, not even one that only might be, is accepted without its ServiceAccount."""
-        found = [one for path in paths for one in yaml.safe_load_all(path.read_text("utf-8")) if one]
-        names = {one["spec"]["serviceAccountName"] for one in found if one["kind"] == "Pod"}
+        found = [one for path in paths for one in yaml.safe_load_all(path.read_text("utf-8"))]
+        names = {pod["spec"]["serviceAccountName"] for pod in charts.test_pods(found)}
         for name in names:
             cluster.kubectl("create", "--namespace", namespace.name, "serviceaccount", name)
 
     def test_what_is_wrong_is_not(self):
         for kind, step, api, old, new, reason in (
-            ("VirtualService", "retry", "istio", "perTryTimeout: 2s", "perTryTimeout: soon", "duration"),
+            ("VirtualService", "retry", "istio", "Timeout: 2s", "Timeout: soon", "valid duration"),
             ("VirtualService", "retry", "istio", "attempts:", "attempt:", "field not declared"),
             ("ServiceEntry", "egress", "istio", "number: 8080", "number: 80800", "1-65535"),
             ("Sidecar", "ingress", "istio", "REGISTRY_ONLY", "REGISTRY", "Unsupported value"),

@@ -121,8 +121,8 @@ class WithoutProd(ReleaseTest):
     """What the chart's README and notes say of it."""
 
     def assert_no_pod_for_want_of_an_account(self):
-        events = ("--field-selector", "reason=FailedCreate")
-        said = eventually(lambda: self.namespace.get("events", *events)["items"], "pods are missing")
+        events = ("events", "--field-selector", "reason=FailedCreate")
+        said = eventually(lambda: self.namespace.list(*events), "pods are missing")
 
         self.assertIn('serviceaccount "middleware" not found', said[-1]["message"])
 
@@ -192,6 +192,9 @@ class Upgrades(ReleaseTest):
     def deployed(self):
         return container(self.namespace.get("deployment", "backend-prod"))
 
+    def log_level(self):
+        return self.namespace.get("configmap", "backend-prod")["data"]["LOG_LEVEL"]
+
     def test_another_image_starts_other_pods(self):
         self.namespace.upgrade("backend-prod", **BACKEND, image={"tag": "0.1.1"})
 
@@ -201,7 +204,7 @@ class Upgrades(ReleaseTest):
     def test_another_setting_starts_other_pods(self):
         self.namespace.upgrade("backend-prod", **BACKEND, log={"level": "debug"})
 
-        self.assertEqual(self.namespace.get("configmap", "backend-prod")["data"]["LOG_LEVEL"], "debug")
+        self.assertEqual(self.log_level(), "debug")
         self.assert_only_pods_changed()
 
     def test_labels_of_services_start_none(self):
@@ -239,7 +242,7 @@ class Upgrades(ReleaseTest):
 
         deployment = self.namespace.get("deployment", "backend-prod")
         self.assertEqual(deployment["spec"]["template"], template)
-        self.assertEqual(self.namespace.get("configmap", "backend-prod")["data"]["LOG_LEVEL"], "info")
+        self.assertEqual(self.log_level(), "info")
         self.assert_only_pods_changed()
         # Not a third one: Kubernetes, too, sees that it is the first.
         self.assertEqual(len(self.namespace.all("replicasets")), 2)

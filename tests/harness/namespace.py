@@ -6,6 +6,8 @@ import json
 from harness.charts import CHARTS
 from harness.wait import eventually
 
+# All is ready within a second or two, unless something is wrong.
+_WAIT = ("--wait", "--timeout", "60s")
 _numbers = itertools.count(1)
 
 
@@ -40,26 +42,30 @@ class Namespace:
 
     def install(self, release, chart="hop", *flags, program="helm", **values):
         """A chart is a name in charts/, or a folder. Returns when all is ready."""
-        words = (release, CHARTS / chart, "--wait", *flags)
+        words = (release, CHARTS / chart, *_WAIT, *flags)
         return self.helm("install", *words, values=values, program=program)
 
     def upgrade(self, release, chart="hop", *flags, program="helm", **values):
         """The values are all that the release has from now on, besides the chart's own."""
-        words = (release, CHARTS / chart, "--wait", *flags)
+        words = (release, CHARTS / chart, *_WAIT, *flags)
         return self.helm("upgrade", *words, values=values, program=program)
 
     def uninstall(self, release, program="helm"):
-        return self.helm("uninstall", release, "--wait", program=program)
+        return self.helm("uninstall", release, *_WAIT, program=program)
 
     def get(self, *words):
         """What kubectl gets, as a tree; None when it is not there."""
         return self.cluster.get("--namespace", self.name, "--ignore-not-found", *words)
 
+    def list(self, *words):
+        """The objects that kubectl gets."""
+        found = self.get(*words)
+        return found["items"] if found else []
+
     def all(self, kind, **labels):
         """Objects that have these labels, by name."""
         selector = ",".join(f"{name}={value}" for name, value in labels.items())
-        found = self.get(kind, "--selector", selector)
-        return {one["metadata"]["name"]: one for one in found["items"]} if found else {}
+        return {one["metadata"]["name"]: one for one in self.list(kind, "--selector", selector)}
 
     def pods(self, **labels):
         """Pods that are there to stay, by name."""
