@@ -1,6 +1,8 @@
 """The lesson in a cluster, with the real Istio: a real API server with the charts in it, as helm
 installs them, istiod beside it, and their pods in network namespaces with Envoys as sidecars and as
 the gateway. Only the kubelet is the tests' own, and with it what its node's network does.
+
+Ambient is not here: ztunnel is no Envoy, and a waypoint needs Istio's own build of one.
 """
 
 import contextlib

@@ -108,9 +108,15 @@ class OneTree:
 
     def test_a_retried_request_is_one_tree_in_the_collector_and_in_jaeger(self):
         answer = MESH.get({"fail": "backend=first-2"})
-        tree = self.tree_of(answer)
-        self.assertEqual(drawn(*tree), RETRIED)
-        own = jaeger.trace(MESH.collector, answer.headers["x-trace-id"]).values()
+        root, children = self.tree_of(answer)
+        self.assertEqual(drawn(root, children), RETRIED)
+
+        def look():
+            spans = jaeger.trace(MESH.collector, root.trace_id).values()
+            return spans if len(spans) == len(children) else None
+
+        # It shows what it has passed on, but a moment later.
+        own = eventually(look, "the collector shows all spans")
         self.assertEqual(drawn(*trace.tree(own, is_proxy)), RETRIED)
 
     def test_requests_of_which_many_are_retried_are_as_many_trees(self):
