@@ -152,7 +152,7 @@ class Chain(unittest.TestCase):
 
         self.assertEqual(self.marked_step(), ["canary"])
         self.assertIn("Changed nothing: it was made already\n", self.must("canary"))
-        self.assertIn("- DestinationRule frontend, middleware, backend\n", self.must("egress"))
+        self.assertIn("- VirtualService middleware, backend\n", self.must("egress"))
         self.assertEqual(self.marked_step(), ["egress"])
         self.must("reset", script=STEP)
         self.assertEqual(self.marked_step(), ["start"])

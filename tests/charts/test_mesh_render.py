@@ -117,12 +117,16 @@ class Objects(Render):
 
 class Security(Render):
     def test_it_begins_with_the_step_prod(self):
-        kinds = {"PeerAuthentication", "AuthorizationPolicy", "DestinationRule"}
+        kinds = {"PeerAuthentication", "AuthorizationPolicy"}
         for step in STEPS:
             with self.subTest(step):
-                found = {one["kind"] for one in self.objects(step=step)} & kinds
+                objects = self.objects(step=step)
 
-                self.assertEqual(found, set() if step in ("ingress", "egress") else kinds)
+                begun = step not in ("ingress", "egress")
+                found = {one["kind"] for one in objects} & kinds
+                self.assertEqual(found, kinds if begun else set())
+                rules = mesh_chart.specs(objects, "DestinationRule").values()
+                self.assertEqual(["trafficPolicy" in one for one in rules], [begun] * 3)
 
     def test_each_role_is_called_by_the_one_before_it_and_by_itself(self):
         policies = self.specs("AuthorizationPolicy", step="prod")

@@ -115,7 +115,7 @@ class TheCommands(Steps):
             ("canary", "start", ("- Gateway gateway", "- VirtualService frontend, middleware")),
             ("start", "ingress", ("Gateway gateway", "mode: REGISTRY_ONLY")),
             ("ingress", "egress", ("ServiceEntry clock", "+ hosts: [clock.outside]")),
-            ("egress", "prod", ("DestinationRule middleware", "+       subset: prod")),
+            ("egress", "prod", ("VirtualService middleware", "+       subset: prod")),
             ("prod", "retry", ("VirtualService frontend, middleware, backend", "attempts: 3")),
             ("retry", "canary", ("VirtualService middleware", "x-dev-user: {exact: super-secret}")),
         ):
