@@ -261,7 +261,7 @@ class Settings(unittest.TestCase):
 
 class Notes(unittest.TestCase):
     def told(self, values):
-        return charts.notes("collector", "collector", values, namespace="demo")
+        return charts.notes("collector", "collector", values, words=("--namespace", "demo"))
 
     def test_they_tell_the_addresses_and_the_lines_for_istiod(self):
         told = self.told(RELAYED)

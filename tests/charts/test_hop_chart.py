@@ -499,7 +499,7 @@ class Tests(unittest.TestCase):
 
 class Notes(unittest.TestCase):
     def told(self, values, release="release"):
-        return charts.notes("hop", release, values, namespace="demo")
+        return charts.notes("hop", release, values, words=("--namespace", "demo"))
 
     def test_they_tell_the_addresses(self):
         told = self.told(PROD)

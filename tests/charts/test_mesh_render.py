@@ -13,7 +13,7 @@ import unittest
 import yaml
 
 from harness import build, charts, mesh_chart
-from harness.mesh_chart import CHART, COMBINATIONS, STEPS
+from harness.mesh_chart import COMBINATIONS, STEPS
 
 GOLDEN = pathlib.Path(__file__).resolve().parent / "golden"
 
@@ -284,7 +284,7 @@ class OwnSteps(Render):
     def chart_with(self, name, text):
         folder = self.enterContext(tempfile.TemporaryDirectory(prefix="tracehop-chart-"))
         chart = pathlib.Path(folder) / "mesh"
-        shutil.copytree(CHART, chart)
+        shutil.copytree(charts.CHARTS / "mesh", chart)
         (chart / "steps" / name).write_text(text, encoding="utf-8")
         return chart
 

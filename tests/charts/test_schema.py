@@ -137,7 +137,7 @@ class Schema(unittest.TestCase):
         for chart, values, named in cases:
             for program in HELMS:
                 with self.subTest(f"{chart} {values}", program=program):
-                    self.assertIn(named, charts.refusal(chart, values, program=program))
+                    self.assertIn(named, charts.refusal(chart, values=values, program=program))
 
     def test_a_bad_value_is_refused_by_name(self):
         self.assert_refused(REFUSED)

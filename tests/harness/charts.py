@@ -29,39 +29,39 @@ def run(*arguments, program="helm", values=None):
     )
 
 
-def render(chart, release="release", values=None, program="helm", kubernetes=KUBERNETES):
-    """What helm template does. A chart is a name in charts/, or a folder."""
+def _template(
+    chart, release="release", values=None, words=(), program="helm", kubernetes=KUBERNETES
+):
     path = chart if hasattr(chart, "joinpath") else CHARTS / chart
-    arguments = ("template", release, path, "--kube-version", kubernetes)
+    arguments = ("template", release, path, "--kube-version", kubernetes, *words)
     return run(*arguments, program=program, values=values or {})
 
 
-def text(chart, release="release", values=None, program="helm", kubernetes=KUBERNETES):
-    """What a cluster would be given."""
-    ended = render(chart, release, values, program, kubernetes)
+def text(chart, *what, **how):
+    """What a cluster would be given. A chart is a name in charts/, or a folder; then come the name
+    of the release, values, more words for helm, which helm, and the version of Kubernetes.
+    """
+    ended = _template(chart, *what, **how)
     if ended.returncode != 0:
         raise AssertionError(ended.stderr)
     return ended.stdout
 
 
-def objects(chart, release="release", values=None, **how):
-    return [one for one in yaml.safe_load_all(text(chart, release, values, **how)) if one]
+def objects(chart, *what, **how):
+    return [one for one in yaml.safe_load_all(text(chart, *what, **how)) if one]
 
 
-def refusal(chart, values, program="helm"):
+def refusal(chart, *what, **how):
     """What helm says when it does not render."""
-    ended = render(chart, values=values, program=program)
+    ended = _template(chart, *what, **how)
     if ended.returncode == 0:
-        raise AssertionError(f"{values} were taken")
+        raise AssertionError(f"{chart} with {what} {how} was taken")
     return ended.stderr
 
 
-def notes(chart, release, values, namespace="default"):
+def notes(chart, release, values=None, words=()):
     """What the user is told after an installation. Only Helm 4 tells it without a cluster."""
-    ended = run(
-        "install", release, CHARTS / chart, "--dry-run=client", "--namespace", namespace,
-        values=values,
-    )
+    ended = run("install", release, CHARTS / chart, "--dry-run=client", *words, values=values or {})
     if ended.returncode != 0:
         raise AssertionError(ended.stderr)
     return ended.stdout.partition("\nNOTES:\n")[2]

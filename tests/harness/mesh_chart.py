@@ -2,12 +2,9 @@
 
 import itertools
 
-import yaml
+from harness import charts
+from harness.charts import of_kind
 
-from harness import build, charts
-from harness.charts import KUBERNETES, of_kind
-
-CHART = build.ROOT / "charts/mesh"
 NAMESPACE = "demo"
 
 STEPS = ("ingress", "egress", "prod", "retry", "canary")
@@ -16,43 +13,26 @@ DATAPLANES = ("sidecar", "ambient")
 COMBINATIONS = tuple(itertools.product(STEPS, APIS, DATAPLANES))
 
 
-def settings_of(values):
+def _words(values):
     """{"gateway.namespace": "edge"} becomes what helm takes."""
-    return [word for name, value in values.items() for word in ("--set", f"{name}={value}")]
+    settings = [word for name, value in values.items() for word in ("--set", f"{name}={value}")]
+    return ["--namespace", NAMESPACE, *settings]
 
 
-def _template(values, chart, program):
-    words = ("--namespace", NAMESPACE, "--kube-version", KUBERNETES, *settings_of(values))
-    return charts.run("template", "mesh", chart, *words, program=program)
+def text(values, chart="mesh", **how):
+    return charts.text(chart, "mesh", words=_words(values), **how)
 
 
-def text(values, chart=CHART, program="helm"):
-    """What a cluster would be given."""
-    ended = _template(values, chart, program)
-    if ended.returncode != 0:
-        raise AssertionError(ended.stderr)
-    return ended.stdout
+def objects(values, chart="mesh", **how):
+    return charts.objects(chart, "mesh", words=_words(values), **how)
 
 
-def objects(values, **how):
-    return [found for found in yaml.safe_load_all(text(values, **how)) if found]
-
-
-def refusal(values, chart=CHART, program="helm"):
-    """What helm says when it does not render."""
-    ended = _template(values, chart, program)
-    if ended.returncode == 0:
-        raise AssertionError(f"{values} were taken")
-    return ended.stderr
+def refusal(values, chart="mesh", **how):
+    return charts.refusal(chart, "mesh", words=_words(values), **how)
 
 
 def notes(values):
-    """What the user is told after an installation. Only Helm 4 tells it without a cluster."""
-    words = ("--dry-run=client", "--namespace", NAMESPACE, *settings_of(values))
-    ended = charts.run("install", "mesh", CHART, *words)
-    if ended.returncode != 0:
-        raise AssertionError(ended.stderr)
-    return ended.stdout.partition("\nNOTES:\n")[2]
+    return charts.notes("mesh", "mesh", words=_words(values))
 
 
 def specs(found, kind):
