@@ -61,13 +61,16 @@ def texts(url):
     }
 
 
-def show_step(url, step, changes, where):
-    """After a step was made: what changed, what to try, what to see. `where` it was made is told, too."""
+def show_step(url, step, changes, where, reach_by=()):
+    """After a step was made: what changed, what to try, what to see. `where` it was made is told, too,
+    and how the gateway is reached where that is not plain.
+    """
     title, tries, sights = texts(url).get(step, ("", [], []))
     names = steps.names()
     number = names.index(step)
     print(f"Step {number} of {len(names) - 1}: {step}" + (f" ({title})" if title else ""))
     show("Changed", changes or ["nothing: it was made already"])
+    show("Reach", reach_by)
     show("Try", tries)
     show("See", sights)
     if number + 1 < len(names):

@@ -172,7 +172,7 @@ class Chain(unittest.TestCase):
     def test_steps_say_how_to_reach_the_gateway(self):
         self.addCleanup(self.must, "reset")
         told = self.must("ingress")
-        self.assertIn("Missing a gateway: there is no service with istio=ingressgateway", told)
+        self.assertIn("Reach   no gateway: there is no service with istio=ingressgateway", told)
 
         cluster.apply(GATEWAY)
         self.addCleanup(cluster.kubectl, "delete", "service", "-n", "istio-system", "ingress")

@@ -115,7 +115,7 @@ class IstioMesh(contextlib.ExitStack):
         else:
             values = {**self._values, **values, "step": step}
             self._helm("upgrade", "mesh", "mesh", "--install", **values)
-        self._settle()
+        self.settle()
 
     def restart_proxies(self):
         proxied = [pod for pod in self.pods if pod.sidecar]
@@ -124,7 +124,7 @@ class IstioMesh(contextlib.ExitStack):
         for pod in proxied:
             pod.sidecar.wait_until_ready()
 
-    def _settle(self):
+    def settle(self):
         """Once all proxies have something new, they have all that was there before."""
         self._marks += 1
         host = f"{self._marks}.mark.tests"
