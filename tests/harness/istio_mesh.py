@@ -8,8 +8,10 @@ Ambient is not here: ztunnel is no Envoy, and a waypoint needs Istio's own build
 import contextlib
 import json
 
+import yaml
+
 from harness import build, charts, http
-from harness.cluster import Cluster, istio_definitions
+from harness.cluster import Cluster, gateway_definitions, istio_definitions
 from harness.identities import Authority
 from harness.istiod import Istiod
 from harness.jaeger import Jaeger
@@ -34,21 +36,24 @@ _PROVIDERS = [
 
 _DRAIN = {"graceSeconds": 0}
 _SOON = {"extraEnv": [{"name": "OTEL_BSP_SCHEDULE_DELAY", "value": "50"}], "drain": _DRAIN}
-_GATEWAY_CHART = build.ROOT / ".tools/sources/istio/manifests/charts/gateway"
+_ISTIO_CHARTS = build.ROOT / ".tools/sources/istio/manifests/charts"
+_GATEWAY = ("istio-ingressgateway", ISTIO)
 _GATEWAY_PORT, _COLLECTOR_ADMIN_PORT = 80, 9465
 
 
 class IstioMesh(contextlib.ExitStack):
     """Before the first step. `http` is the gateway's port on localhost, `collector` that of the
-    collector's admin interface.
+    collector's admin interface. Of the two kinds of gateways, helm installs Istio's own here; that
+    of the Gateway API is there from the first step on, for istiod starts it.
     """
 
-    def __init__(self, **values):
+    def __init__(self, api="istio"):
         super().__init__()
-        self._values = {"sidecar": {"egressHosts": [f"{OBSERVERS}/*"]}, **values}
+        self._api = api
+        self._values = {"api": api, "sidecar": {"egressHosts": [f"{OBSERVERS}/*"]}}
         self._marks = 0
         with contextlib.ExitStack() as starting:
-            network = PodNetwork()
+            self._network = PodNetwork()
             self.jaeger = starting.enter_context(Jaeger(NODE))
             self.cluster = starting.enter_context(Cluster(nodes=1))
             # Programs in it run as users of their own.
@@ -56,10 +61,12 @@ class IstioMesh(contextlib.ExitStack):
             self._install()
             self.istiod = starting.enter_context(Istiod(self.cluster, _PROVIDERS))
             self.authority = Authority(self.cluster.folder)
-            self._node = starting.enter_context(Node(self.cluster, network, self.authority))
+            node = Node(self.cluster, self._network, self.authority)
+            self._node = starting.enter_context(node)
             self.http, self.collector = free_ranges(2, 1)
-            network.forward(self.http, self.gateway.address, _GATEWAY_PORT)
-            network.forward(self.collector, self.pod("collector").address, _COLLECTOR_ADMIN_PORT)
+            self._forward(self.collector, self.pod("collector"), _COLLECTOR_ADMIN_PORT)
+            if api == "istio":
+                self._forward(self.http, self.pod(*_GATEWAY), _GATEWAY_PORT)
             self.push(starting.pop_all())
 
     def __exit__(self, *exception):
@@ -77,23 +84,41 @@ class IstioMesh(contextlib.ExitStack):
         self._helm("install", "clock", "hop", namespace=OUTSIDE, role="clock", **_SOON)
         relay = f"grpc://jaeger.{OBSERVERS}:4317"
         self._helm("install", "collector", "collector", relayTo=[relay], drain=_DRAIN)
-        self._helm("install", "istio-ingressgateway", _GATEWAY_CHART, namespace=ISTIO)
-        for namespace in (NAMESPACE, OUTSIDE, ISTIO):
-            self.cluster.kubectl(
-                "wait", "--namespace", namespace, "--for=jsonpath={.status.readyReplicas}=1",
-                "--timeout=60s", "--all", "deployment,statefulset",
-            )  # fmt: skip
+        if self._api == "istio":
+            name, namespace = _GATEWAY
+            self._helm("install", name, _ISTIO_CHARTS / "gateway", namespace=namespace)
+        else:
+            self.cluster.apply_files(*gateway_definitions())
+            self.cluster.apply(self._templates_of_pods())
+        for namespace in self._populated:
+            ready = "--for=jsonpath={.status.readyReplicas}=1"
+            self._wait(namespace, "deployment,statefulset", "--all", ready)
         # As the injector does: this is how others know that they may speak TLS to a pod.
-        for namespace in (NAMESPACE, ISTIO):
-            self.cluster.kubectl(
-                "label", "--namespace", namespace, "pods", "security.istio.io/tlsMode=istio",
-                "--selector", f"app!={CLIENT}",
-            )  # fmt: skip
+        self.cluster.kubectl(
+            "label", "--namespace", NAMESPACE, "pods", "security.istio.io/tlsMode=istio",
+            "--selector", f"app!={CLIENT}",
+        )  # fmt: skip
+
+    def _wait(self, namespace, *words):
+        self.cluster.kubectl("wait", "--namespace", namespace, "--timeout=60s", *words)
 
     def _helm(self, verb, release, chart, *options, namespace=NAMESPACE, **values):
         path = chart if hasattr(chart, "joinpath") else charts.CHARTS / chart
         words = [verb, release, path, "--namespace", namespace, "--values=-", *options]
         self.cluster.run("helm", *words, text_in=json.dumps(values))
+
+    @property
+    def _populated(self):
+        return (NAMESPACE, OUTSIDE, ISTIO) if self._api == "istio" else (NAMESPACE, OUTSIDE)
+
+    def _templates_of_pods(self):
+        """Of which istiod makes those of a gateway."""
+        words = ("--namespace", ISTIO, "--show-only", "templates/istiod-injector-configmap.yaml")
+        chart = _ISTIO_CHARTS / "istio-control/istio-discovery"
+        return yaml.safe_load(self.cluster.helm("template", "istiod", chart, *words))
+
+    def _forward(self, port, pod, target_port):
+        self._network.forward(port, pod.address, target_port)
 
     def pod(self, name, namespace=NAMESPACE):
         """Of a Deployment, or StatefulSet."""
@@ -103,10 +128,6 @@ class IstioMesh(contextlib.ExitStack):
     def pods(self):
         return self._node.pods.values()
 
-    @property
-    def gateway(self):
-        return self.pod("istio-ingressgateway", ISTIO)
-
     def go(self, step, **values):
         """Makes a step, and waits until every proxy acts by it."""
         if step == "start":
@@ -115,7 +136,19 @@ class IstioMesh(contextlib.ExitStack):
         else:
             values = {**self._values, **values, "step": step}
             self._helm("upgrade", "mesh", "mesh", "--install", **values)
+        if self._api == "gateway":
+            self._follow_gateway(is_there=step != "start")
         self.settle()
+
+    def _follow_gateway(self, is_there):
+        """istiod makes a Deployment of a Gateway, and what the cluster makes of that is run here."""
+        name = "deployment/gateway-istio"
+        sign = "jsonpath={.status.readyReplicas}=1" if is_there else "delete"
+        if is_there:
+            self._wait(NAMESPACE, name, "--for=create")
+        self._wait(NAMESPACE, name, f"--for={sign}")
+        for pod in self._node.follow():
+            self._forward(self.http, pod, _GATEWAY_PORT)
 
     def restart_proxies(self):
         proxied = [pod for pod in self.pods if pod.sidecar]

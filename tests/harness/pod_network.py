@@ -71,7 +71,7 @@ class PodNetwork:
         names = [name for _, name in socket.if_nameindex()]
         assert names == ["lo"], f"not in a network namespace of its own: {names}"
         self._pods = 0
-        self._forwards = []
+        self._forwards = {}
         self._services = []
         _run("ip", "-batch", "-", text_in=_NODE)
         for setting in ("ip_forward", "conf/all/route_localnet"):
@@ -90,8 +90,8 @@ class PodNetwork:
         _run("ip", "-batch", "-", text_in="\n".join(commands))
 
     def forward(self, port, address, target_port):
-        """Leads a port of localhost to a pod, as kubectl port-forward does."""
-        self._forwards.append((port, address, target_port))
+        """Leads a port of localhost to a pod from now on, as kubectl port-forward does."""
+        self._forwards[port] = (address, target_port)
         self._write_rules()
 
     def serve(self, services):
@@ -102,8 +102,8 @@ class PodNetwork:
     def _write_rules(self):
         rules = ["*nat", ":SERVICES - [0:0]"]
         rules += [f"-A {chain} -p tcp -j SERVICES" for chain in ("PREROUTING", "OUTPUT")]
-        for port, address, target_port in self._forwards:
-            rules.append(_translation("127.0.0.1", port, 1, (address, target_port)))
+        for port, target in self._forwards.items():
+            rules.append(_translation("127.0.0.1", port, 1, target))
         for (address, port), endpoints in self._services:
             for left, endpoint in zip(range(len(endpoints), 0, -1), endpoints):
                 rules.append(_translation(address, port, left, endpoint))
@@ -148,10 +148,10 @@ class Sandbox(contextlib.ExitStack):
             "/usr/bin/setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups",
         )  # fmt: skip
 
-    def run(self, *words, environment=None):
+    def run(self, *words, user=0, environment=None):
         """The completed process of a command that is run in here."""
         return subprocess.run(
-            [*self.entry(), *words],
+            [*self.entry(user), *words],
             env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,

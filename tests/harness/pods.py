@@ -2,7 +2,8 @@
 names, and runs its program with the environment that its spec asks for. Beside those of an injected
 namespace, and in the gateway, runs an Envoy with the certificate of the pod's service account.
 
-Images are not used: programs are those of the build. Volumes are empty folders.
+Images are not used: programs are those of the build. Volumes are empty folders. Programs that end
+by themselves, as those of helm test, are run when a test says so.
 """
 
 import contextlib
@@ -15,7 +16,11 @@ from harness.pod_network import PROXY_ADMIN, Sandbox
 from harness.programs import Program
 from harness.sidecar import Sidecar
 
-_GATEWAY = "ingressgateway"
+# The labels of a gateway's pods: as helm installs one, and as Istio itself starts one.
+_GATEWAYS = (
+    {"istio": "ingressgateway"},
+    {"gateway.istio.io/managed": "istio.io-gateway-controller"},
+)
 
 
 class Pod(contextlib.ExitStack):
@@ -25,11 +30,14 @@ class Pod(contextlib.ExitStack):
         super().__init__()
         spec, metadata = told["spec"], told["metadata"]
         self.folder = folder
-        self.name, self.namespace = metadata["name"], metadata["namespace"]
+        self.uid, self.name, self.namespace = (
+            metadata[key] for key in ("uid", "name", "namespace")
+        )
         self.labels = metadata["labels"]
         self.account = spec["serviceAccountName"]
         self.address = told["status"]["podIP"]
-        self.is_gateway = self.labels.get("istio") == _GATEWAY
+        self.is_gateway = any(labels.items() <= self.labels.items() for labels in _GATEWAYS)
+        self.is_task = spec["restartPolicy"] == "Never"
         is_refused = self.labels.get("sidecar.istio.io/inject") == "false"
         self.has_sidecar = (is_injected and not is_refused) or self.is_gateway
         self._container = spec["containers"][0]
@@ -79,14 +87,19 @@ class Pod(contextlib.ExitStack):
 
     def start_program(self, configuration):
         """If there is one. `configuration` has the data of ConfigMaps by name."""
-        if "command" not in self._container:
+        if self.is_task or "command" not in self._container:
             return
-        command, *flags = self._container["command"]
-        program = build.program(command.rpartition("/")[2])
-        environment = self._environment(configuration)
-        entry = self.sandbox.entry(self._user)
-        self.program = self.enter_context(Program([*entry, program, *flags], environment))
+        command = [*self.sandbox.entry(self._user), *self._command()]
+        self.program = self.enter_context(Program(command, self._environment(configuration)))
         self.program.name = str(self)
+
+    def run_task(self):
+        """The completed process of its program, which ends by itself."""
+        return self.sandbox.run(*self._command(), user=self._user, environment={})
+
+    def _command(self):
+        command, *flags = self._container["command"]
+        return [build.program(command.rpartition("/")[2]), *flags]
 
     def _environment(self, configuration):
         environment = {}
@@ -119,38 +132,60 @@ class Pod(contextlib.ExitStack):
 
 
 class Node(contextlib.ExitStack):
-    """Runs the pods that a cluster has when it starts."""
+    """Runs the pods that a cluster has: those of its start, and what `follow` finds later."""
 
     def __init__(self, cluster, network, authority):
         super().__init__()
-        self._cluster, self._network = cluster, network
-        namespaces = self._get("namespaces", "--selector=istio-injection=enabled")
-        injected = {one["metadata"]["name"] for one in namespaces}
+        self._cluster, self._network, self._authority = cluster, network, authority
         self.pods = {}
         with contextlib.ExitStack() as starting:
-            for told in self._get("pods", "--all-namespaces"):
-                metadata = told["metadata"]
-                folder = cluster.folder / f"{metadata['name']}.{metadata['namespace']}"
-                pod = starting.enter_context(Pod(told, folder, metadata["namespace"] in injected))
-                self.pods[str(pod)] = pod
-            self._start(authority)
+            starting.push(self._stop)
+            self.follow()
             self.push(starting.pop_all())
+
+    def _stop(self, *exception):
+        with contextlib.ExitStack() as stopping:
+            for pod in self.pods.values():
+                stopping.enter_context(pod)
 
     def _get(self, *what):
         return self._cluster.get(*what)["items"]
 
-    def _start(self, authority):
+    def follow(self):
+        """Ends pods that are gone. Starts those that are new, and returns them."""
+        namespaces = self._get("namespaces", "--selector=istio-injection=enabled")
+        injected = {one["metadata"]["name"] for one in namespaces}
+        there = {told["metadata"]["uid"]: told for told in self._get_pods()}
+        for name, pod in list(self.pods.items()):
+            if not there.pop(pod.uid, None):
+                self.pods.pop(name).close()
+        new = [self._make(told, injected) for told in there.values()]
+        if new:
+            self._start(new)
+        return new
+
+    def _get_pods(self):
+        return [pod for pod in self._get("pods", "--all-namespaces") if _is_placed(pod)]
+
+    def _make(self, told, injected):
+        metadata = told["metadata"]
+        folder = self._cluster.folder / f"{metadata['name']}.{metadata['namespace']}"
+        pod = Pod(told, folder, metadata["namespace"] in injected)
+        self.pods[str(pod)] = pod
+        return pod
+
+    def _start(self, pods):
         services = self._get("services", "--all-namespaces")
         services = [service for service in services if service["spec"]["clusterIP"] != "None"]
         self._network.serve(self._endpoints(services))
-        for pod in self.pods.values():
+        for pod in pods:
             pod.enter_network(self._network, _names(services, pod.namespace))
             if pod.has_sidecar:
-                pod.start_proxy(self._network, authority)
+                pod.start_proxy(self._network, self._authority)
         configuration = self._configuration()
-        for pod in self.pods.values():
+        for pod in pods:
             pod.start_program(configuration[pod.namespace])
-        for pod in self.pods.values():
+        for pod in pods:
             if pod.sidecar:
                 pod.sidecar.wait_until_ready()
             if pod.program:
@@ -179,6 +214,10 @@ class Node(contextlib.ExitStack):
                     for address in endpoint["addresses"]
                 ]
         return found
+
+
+def _is_placed(pod):
+    return "podIP" in pod["status"] and "deletionTimestamp" not in pod["metadata"]
 
 
 def _is_of(endpoint_slice, service):

@@ -40,7 +40,7 @@ def _node(pod):
     kind = "router" if pod.is_gateway else "sidecar"
     return {
         "id": f"{kind}~{pod.address}~{pod.name}.{pod.namespace}~{pod.namespace}.svc.cluster.local",
-        "cluster": f"{pod.labels['app']}.{pod.namespace}",
+        "cluster": f"{pod.labels.get('app', pod.workload)}.{pod.namespace}",
         "metadata": {
             "CLUSTER_ID": "Kubernetes",
             "INSTANCE_IPS": pod.address,

@@ -6,13 +6,9 @@ import re
 import unittest
 
 from harness import http
-from harness.case import ProgramTest
-from harness.istio_mesh import STEPS, IstioMesh
-from harness.load import Load, Outcome, failed
+from harness.istio_lesson import CANARY, PROD, SECRET, IstioLessonTest
+from harness.istio_mesh import STEPS
 from harness.mesh import Mesh
-
-SECRET = {"x-dev-user": "super-secret"}
-PROD, CANARY = "middleware-prod", "middleware-canary"
 
 # What both meshes are asked at each step. While nobody has said who gets which version, calls of
 # middleware must not be tried again: who gets the next try is drawn.
@@ -34,8 +30,6 @@ REQUESTS = (
 )
 # So often is each asked then, that both versions are met.
 TIMES = 12
-# Of requests per second that come in while steps are made.
-RATE = 20
 
 _VARYING = (
     (r"\d+\.\d+secs", "SECONDS"),
@@ -43,39 +37,20 @@ _VARYING = (
 )
 
 
-def ask(port, headers=()):
-    return http.get(port, "/?detail", headers)
-
-
 def told(port, headers=()):
     """What curl shows, but for times."""
-    answer = ask(port, headers)
+    answer = http.get(port, "/?detail", headers)
     text = answer.text
     for varying, name in _VARYING:
         text = re.sub(varying, name, text)
     return answer.status, answer.headers.get("x-tracehop-warning"), text
 
 
-class Steps(ProgramTest):
-    @classmethod
-    def setUpClass(cls):
-        cls.mesh = cls.start_shared(IstioMesh())
-
-    def lines(self, headers=(), status=200):
-        answer = ask(self.mesh.http, headers)
-        self.assertEqual(answer.status, status, answer)
-        return answer.text.splitlines()
-
-    def versions_met(self, headers=(), requests=40):
-        return {self.lines(headers)[1].split()[2] for _ in range(requests)}
-
-    def assert_calls(self, lines, count):
-        self.assertIn(f"{count} calls for one request", lines)
-
+class Steps(IstioLessonTest):
     def test_before_ingress_nobody_gets_in(self):
         self.mesh.go("start")
         with self.assertRaises(ConnectionRefusedError):
-            ask(self.mesh.http)
+            self.ask()
 
     def test_at_ingress_only_the_outside_is_missing(self):
         self.mesh.go("ingress")
@@ -128,14 +103,7 @@ class Steps(ProgramTest):
         self.assertEqual(self.mesh.complaints(), {})
 
     def test_no_request_fails_while_steps_are_made_and_unmade(self):
-        there = STEPS[1:]
-        self.mesh.go(there[0])
-        with Load(f"http://127.0.0.1:{self.mesh.http}/", rate=RATE) as load:
-            for step in (*there[1:], *reversed(there[:-1])):
-                self.mesh.go(step)
-        started = [one for one in load.records if one.outcome is not Outcome.NOT_STARTED]
-        self.assertGreater(len(started), RATE / 2)
-        self.assertEqual(failed(started), [])
+        self.assert_that_no_request_fails_while_steps_are_made_and_unmade()
 
     def test_the_local_mesh_gives_the_same_answers_at_every_step(self):
         local = self.start(Mesh(step="start"))
