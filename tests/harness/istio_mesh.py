@@ -150,6 +150,19 @@ class IstioMesh(contextlib.ExitStack):
         for pod in self._node.follow():
             self._forward(self.http, pod, _GATEWAY_PORT)
 
+    def run_tasks(self):
+        """Runs new pods whose program ends by itself, and tells the cluster how it ended. Returns what
+        each has printed.
+        """
+        printed = {}
+        for pod in self._node.follow():
+            ended = pod.run_task()
+            printed[pod.name] = ended.stdout + ended.stderr
+            phase = "Failed" if ended.returncode else "Succeeded"
+            status = ("--subresource=status", f'--patch={{"status": {{"phase": "{phase}"}}}}')
+            self.cluster.kubectl("patch", "--namespace", pod.namespace, "pod", pod.name, *status)
+        return printed
+
     def restart_proxies(self):
         proxied = [pod for pod in self.pods if pod.sidecar]
         for pod in proxied:

@@ -85,7 +85,8 @@ class PodNetwork:
             f"link add {link} type veth peer name eth0 netns {pod.pid}",
             f"address add {_ROUTER}/32 dev {link}",
             f"link set {link} up",
-            f"route add {pod.address} dev {link} src {NODE}",
+            # The network of a pod that had the address before may not be gone yet.
+            f"route replace {pod.address} dev {link} src {NODE}",
         )
         _run("ip", "-batch", "-", text_in="\n".join(commands))
 

@@ -165,11 +165,11 @@ class Node(contextlib.ExitStack):
         return new
 
     def _get_pods(self):
-        return [pod for pod in self._get("pods", "--all-namespaces") if _is_placed(pod)]
+        return [pod for pod in self._get("pods", "--all-namespaces") if _is_running(pod)]
 
     def _make(self, told, injected):
         metadata = told["metadata"]
-        folder = self._cluster.folder / f"{metadata['name']}.{metadata['namespace']}"
+        folder = self._cluster.folder / metadata["uid"]
         pod = Pod(told, folder, metadata["namespace"] in injected)
         self.pods[str(pod)] = pod
         return pod
@@ -216,8 +216,8 @@ class Node(contextlib.ExitStack):
         return found
 
 
-def _is_placed(pod):
-    return "podIP" in pod["status"] and "deletionTimestamp" not in pod["metadata"]
+def _is_running(pod):
+    return pod["status"]["phase"] == "Running" and "deletionTimestamp" not in pod["metadata"]
 
 
 def _is_of(endpoint_slice, service):
