@@ -2,7 +2,8 @@
 
 from harness import http
 from harness.case import ProgramTest
-from harness.istio_mesh import STEPS, IstioMesh
+from harness.istio_cluster import STEPS
+from harness.istio_mesh import IstioMesh
 from harness.load import Load, Outcome, failed
 
 SECRET = {"x-dev-user": "super-secret"}

@@ -27,7 +27,7 @@ _ENVIRONMENT = {
 
 
 class Istiod(Daemon):
-    def __init__(self, cluster, extension_providers):
+    def __init__(self, cluster, extension_providers, **features):
         folder = cluster.folder
         configuration = {"extensionProviders": extension_providers}
         (folder / "mesh.yaml").write_text(yaml.safe_dump(configuration), encoding="utf-8")
@@ -42,7 +42,12 @@ class Istiod(Daemon):
             f"--monitoringAddr=127.0.0.1:{_MONITORING_PORT}",
             "--secureGRPCAddr=",
             "--httpsAddr=",
-            environment={"PATH": os.environ["PATH"], "HOME": str(folder), **_ENVIRONMENT},
+            environment={
+                "PATH": os.environ["PATH"],
+                "HOME": str(folder),
+                **_ENVIRONMENT,
+                **features,
+            },
         )
         self.wait_until(
             lambda: http.get(_HTTP_PORT, "/ready").status == 200, "is ready", _START_PATIENCE_S

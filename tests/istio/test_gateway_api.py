@@ -5,7 +5,7 @@ the failures that its routes have no word for.
 import unittest
 
 from harness.istio_lesson import CANARY, PROD, SECRET, IstioLessonTest
-from harness.istio_mesh import NAMESPACE
+from harness.istio_cluster import NAMESPACE
 
 
 class GatewayApi(IstioLessonTest):

@@ -6,7 +6,8 @@ import concurrent.futures
 import unittest
 
 from harness.case import ProgramTest
-from harness.istio_mesh import NAMESPACE, IstioMesh
+from harness.istio_cluster import NAMESPACE
+from harness.istio_mesh import IstioMesh
 from harness.wait import eventually
 
 

@@ -9,7 +9,8 @@ import unittest
 from harness import build
 from harness.case import ProgramTest
 from harness.identities import Authority
-from harness.istio_mesh import CLIENT, NAMESPACE, OUTSIDE, IstioMesh
+from harness.istio_cluster import NAMESPACE, OUTSIDE
+from harness.istio_mesh import CLIENT, IstioMesh
 
 STRANGERS = ((CLIENT, NAMESPACE), ("clock-prod", OUTSIDE))
 

@@ -5,7 +5,8 @@ import unittest
 
 from harness import build, console
 from harness.case import ProgramTest
-from harness.istio_mesh import NAMESPACE, OBSERVERS, IstioMesh
+from harness.istio_cluster import NAMESPACE, OBSERVERS
+from harness.istio_mesh import IstioMesh
 
 # What the page calls differently: it is written for kind, and for nobody's namespace.
 _PLACE = ("the cluster tests, namespace demo", "the cluster kind-tracehop, namespace tracehop")

@@ -8,7 +8,8 @@ import unittest
 
 from harness import build
 from harness.case import ProgramTest
-from harness.istio_mesh import CLIENT, NAMESPACE, IstioMesh
+from harness.istio_cluster import NAMESPACE
+from harness.istio_mesh import CLIENT, IstioMesh
 from harness.istiod import XDS_PORT
 from harness.pod_network import NODE
 from harness.wait import eventually

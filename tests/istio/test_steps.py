@@ -7,7 +7,7 @@ import unittest
 
 from harness import http
 from harness.istio_lesson import CANARY, PROD, SECRET, IstioLessonTest
-from harness.istio_mesh import STEPS
+from harness.istio_cluster import STEPS
 from harness.mesh import Mesh
 
 # What both meshes are asked at each step. While nobody has said who gets which version, calls of

@@ -8,7 +8,8 @@ import unittest
 
 from harness import jaeger, trace
 from harness.case import ProgramTest
-from harness.istio_mesh import OTLP, ZIPKIN, IstioMesh
+from harness.istio_cluster import OTLP, ZIPKIN
+from harness.istio_mesh import IstioMesh
 from harness.mesh import ask_at_once
 from harness.wait import eventually
 
