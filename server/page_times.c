@@ -141,15 +141,23 @@ static void add_work(struct text *to, const struct work_report *work)
     text_add(to, STR("</small>"));
 }
 
+/* What a proxy tried before is in the time of the call, and in nothing else that is known here. */
+static void add_way(struct text *to, const struct reply *hop, const struct upstream_result *call,
+                    const struct bar *bar)
+{
+    page_add_duration(to, bar->way_us);
+    if (hop->attempt > 1)
+        text_add(to, STR(" in earlier tries and"));
+    page_add_around(to, STR(" on the way to <code>"), call->uri, STR("</code>"));
+}
+
 /* Where it ran, and how it was reached. */
 static void add_place(struct text *to, const struct reply *hop, const struct upstream_result *call,
                       const struct bar *bar)
 {
     text_add(to, STR("<small>"));
-    if (call) {
-        page_add_duration(to, bar->way_us);
-        page_add_around(to, STR(" on the way to <code>"), call->uri, STR("</code>"));
-    }
+    if (call)
+        add_way(to, hop, call, bar);
     page_add_around(to, call ? STR(", on <code>") : STR("on <code>"), hop->instance,
                     STR("</code>"));
     text_add(to, STR("</small>"));

@@ -104,7 +104,7 @@ def istio_definitions():
     return [build.ROOT / ".tools/sources/istio/manifests/charts/base/files/crd-all.gen.yaml"]
 
 
-def gateway_definitions():
-    """The files that define the Gateway API's kinds: its standard channel."""
-    folder = build.ROOT / ".tools/sources/gateway-api/config/crd/standard"
+def gateway_definitions(channel="standard"):
+    """The files that define the Gateway API's kinds."""
+    folder = build.ROOT / ".tools/sources/gateway-api/config/crd" / channel
     return sorted(path for path in folder.glob("*.yaml") if path.name != "kustomization.yaml")

@@ -37,17 +37,17 @@ _SOON = {"extraEnv": [{"name": "OTEL_BSP_SCHEDULE_DELAY", "value": "50"}], "drai
 
 
 class IstioCluster(contextlib.ExitStack):
-    """Before the first step. What a subclass has besides it brings into the cluster in `install`,
+    """Before the first step. `channel` is the Gateway API's. What a subclass has besides it brings into the cluster in `install`,
     before istiod looks, and starts in `begin`.
     """
 
-    def __init__(self, api="istio", dataplane="sidecar"):
+    def __init__(self, api="istio", dataplane="sidecar", channel="standard"):
         super().__init__()
         self.api, self.dataplane = api, dataplane
         with contextlib.ExitStack() as starting:
             self.network = PodNetwork()
             self.cluster = starting.enter_context(Cluster(nodes=1))
-            self.cluster.apply_files(*istio_definitions(), *gateway_definitions())
+            self.cluster.apply_files(*istio_definitions(), *gateway_definitions(channel))
             self.cluster.apply(list_of(self._namespaces()))
             self.cluster.apply(self._templates_of_pods())
             self._install_releases()

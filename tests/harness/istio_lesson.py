@@ -13,11 +13,11 @@ _RATE = 20
 
 
 class IstioLessonTest(ProgramTest):
-    api = "istio"
+    mesh_is = {}
 
     @classmethod
     def setUpClass(cls):
-        cls.mesh = cls.start_shared(IstioMesh(cls.api))
+        cls.mesh = cls.start_shared(IstioMesh(**cls.mesh_is))
 
     def ask(self, headers=()):
         return http.get(self.mesh.http, "/?detail", headers)

@@ -9,7 +9,7 @@ from harness.istio_cluster import NAMESPACE
 
 
 class GatewayApi(IstioLessonTest):
-    api = "gateway"
+    mesh_is = {"api": "gateway"}
 
     def test_the_gateway_comes_with_the_first_step_and_goes_with_the_last(self):
         def gateways():

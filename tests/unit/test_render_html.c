@@ -202,10 +202,19 @@ static void times_say_where_a_hop_ran_what_it_did_and_how_it_was_reached(void **
     (void)state;
     cleanup_with(free_at) char *page = render(&(struct rendering){.reply = &sample_chain});
 
-    expect_inside(page, "backend-prod<small>501 \u00B5s on the way to "
+    expect_inside(page, "backend-prod<small>501 \u00B5s in earlier tries and on the way to "
                         "<code>grpc://backend:9090</code>, on "
                         "<code>backend-prod-6d4cf56db6-xk2lp</code></small>"
                         "<small>fibonacci(10) = 55 is odd; slept 12.3 ms</small></th>");
+}
+
+static void earlier_tries_are_told_of_hops_that_were_tried_again(void **state)
+{
+    (void)state;
+    cleanup_with(free_at) char *page = render(&(struct rendering){.reply = &sample_chain});
+
+    expect_inside(page, "tries and on the way to <code>grpc://backend:9090</code>");
+    expect_nowhere(page, "tries and on the way to <code>grpc://middleware:9090</code>");
 }
 
 static void work_and_waiting_add_up_to_the_total(void **state)
@@ -448,6 +457,7 @@ int main(void)
         cmocka_unit_test(only_repeated_attempts_are_told),
         cmocka_unit_test(what_one_request_cost_is_told_when_it_is_known),
         cmocka_unit_test(times_say_where_a_hop_ran_what_it_did_and_how_it_was_reached),
+        cmocka_unit_test(earlier_tries_are_told_of_hops_that_were_tried_again),
         cmocka_unit_test(work_and_waiting_add_up_to_the_total),
         cmocka_unit_test(of_several_calls_only_the_longest_surely_was_waiting),
         cmocka_unit_test(bars_end_with_that_of_the_caller),
