@@ -208,7 +208,7 @@ class Node(contextlib.ExitStack):
                     (address, target["port"])
                     for one in slices
                     if _is_of(one, service)
-                    for target in one["ports"]
+                    for target in one["ports"] or ()
                     if target.get("name", "") == port.get("name", "")
                     for endpoint in one["endpoints"] or ()
                     for address in endpoint["addresses"]
