@@ -14,6 +14,9 @@ enum {
     /* Calls that each worker is ready to take at once; more wait inside the library. */
     READY_UNARY = 32,
     READY_OTHER = 2,
+
+    /* After the last call: a client that keeps its connection beyond a round trip is not coming back. */
+    HANG_UP_MS = 1000,
 };
 
 void rpc_server_end_call(struct rpc_server *server)
@@ -199,19 +202,22 @@ int rpc_server_start(struct rpc_server *server, const struct listen_address *add
     return 0;
 }
 
-static bool wait_until_shut(struct rpc_server *server, int64_t deadline_ns)
+/* Whether `flag`, one of what is locked, is set before the deadline. */
+static bool wait_until(struct rpc_server *server, const bool *flag, int64_t deadline_ns)
 {
     struct timespec deadline = {.tv_sec = deadline_ns / NS_PER_S,
                                 .tv_nsec = deadline_ns % NS_PER_S};
     int             r = 0;
 
     pthread_mutex_lock(&server->lock);
-    while (r == 0 && !(server->locked.is_shut && server->locked.is_empty))
+    while (r == 0 && !*flag)
         r = pthread_cond_timedwait(&server->changed, &server->lock, &deadline);
+    bool is_set = *flag;
     pthread_mutex_unlock(&server->lock);
-    return r == 0;
+    return is_set;
 }
 
+/* The library waits for every client to hang up, also for those that nobody serves any more. */
 void rpc_server_drain(struct rpc_server *server, int64_t deadline_ns)
 {
     if (!server->is_started)
@@ -219,8 +225,11 @@ void rpc_server_drain(struct rpc_server *server, int64_t deadline_ns)
 
     grpc_server_shutdown_and_notify(server->server, rpc_worker_queue(server->workers[0]),
                                     &server->shut_tag);
-    if (wait_until_shut(server, deadline_ns))
-        return;
-    grpc_server_cancel_all_calls(server->server);
-    wait_until_shut(server, NEVER_NS);
+    if (wait_until(server, &server->locked.is_empty, deadline_ns))
+        deadline_ns = clock_monotonic_ns() + (int64_t)HANG_UP_MS * NS_PER_MS;
+    if (!wait_until(server, &server->locked.is_shut, deadline_ns))
+        grpc_server_cancel_all_calls(server->server);
+
+    wait_until(server, &server->locked.is_shut, NEVER_NS);
+    wait_until(server, &server->locked.is_empty, NEVER_NS);
 }

@@ -50,7 +50,8 @@ int rpc_server_start(struct rpc_server *server, const struct listen_address *add
                      uint16_t *ret_port);
 
 /*
- * Takes no new connection or call, waits until those in hand have ended, and
- * cancels what is left at `deadline_ns`. Blocks; the workers must still run.
+ * Takes no new connection or call, waits until the calls in hand have ended, and
+ * cancels what is left at `deadline_ns`. Clients have a second after the last call
+ * to hang up themselves. Blocks; the workers must still run.
  */
 void rpc_server_drain(struct rpc_server *server, int64_t deadline_ns);

@@ -39,8 +39,8 @@ struct rpc_server {
     pthread_mutex_t lock;
     pthread_cond_t  changed;
     struct {
-        bool is_shut;  /* the library has ended its last call */
-        bool is_empty; /* and so have we */
+        bool is_empty; /* we have ended our last call */
+        bool is_shut;  /* and the library its last connection */
     } locked;
 };
 

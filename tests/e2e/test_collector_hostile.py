@@ -20,7 +20,6 @@ from harness.case import ProgramTest
 MOST_RESIDENT_BYTES = 100_000_000
 BOMB_BYTES = 1 << 30
 MANY_CONNECTIONS = 2_000
-HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
 _numbers = itertools.count(1)
 
 
@@ -285,7 +284,7 @@ class Connections(HostileTest):
         kinds = (
             (program.http_port, otlp_request, b"HTTP/1.1 200"),
             (program.zipkin_port, zipkin_request, b"HTTP/1.1 202"),
-            (program.grpc_port, HTTP2_PREFACE, b"\0\0"),  # a SETTINGS frame
+            (program.grpc_port, rpc.HELLO, b"\0\0"),  # a SETTINGS frame
         )
         waiting = []
         for number in range(count):
@@ -301,7 +300,7 @@ class Connections(HostileTest):
             for _ in range(100):
                 self.open(port, otlp.head(path, content_type)[:-2], b"X-Slow: ")
         for _ in range(100):
-            self.open(self.collector_program.grpc_port, HTTP2_PREFACE[:10])
+            self.open(self.collector_program.grpc_port, rpc.HELLO[:10])
         self.assert_serves()
 
     def test_bodies_that_are_announced_and_never_come(self):
@@ -335,7 +334,7 @@ class Connections(HostileTest):
         head = "POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\n"
         for name, raw in (
             ("TLS", b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03" + bytes(500)),
-            ("HTTP/2", HTTP2_PREFACE),
+            ("HTTP/2", rpc.HELLO),
             ("noise", bytes(range(256)) * 4 + b"\r\n\r\n"),
             ("a length that is none", f"{head}Content-Length: -1\r\n\r\n".encode()),
             ("two lengths", f"{head}Content-Length: 1\r\nContent-Length: 2\r\n\r\nab".encode()),
@@ -348,7 +347,7 @@ class Connections(HostileTest):
                 with self.subTest(raw=name, port=port):
                     answer = http.exchange(port, raw, timeout_s=0.3)
                     self.assertNotIn(http.status_of(answer), range(200, 300))
-        for raw in (b"GET / HTTP/1.1\r\n\r\n", bytes(1000), HTTP2_PREFACE + b"\xff" * 100):
+        for raw in (b"GET / HTTP/1.1\r\n\r\n", bytes(1000), rpc.HELLO + b"\xff" * 100):
             http.exchange(self.collector_program.grpc_port, raw, timeout_s=0.3)
         self.assert_serves()
 

@@ -10,6 +10,9 @@ CALL = "/tracehop.v1.Hop/Call"
 CHECK = "/grpc.health.v1.Health/Check"
 WATCH = "/grpc.health.v1.Health/Watch"
 
+# What a client's connection begins with: the preface and SETTINGS that set nothing.
+HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
+
 # Names of the gRPC codes by number, and what an HTTP front answers for each.
 CODES = (
     ("OK", 200),
