@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <grpc/grpc.h>
 #include <grpc/support/log.h>
@@ -11,6 +12,8 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+
+enum { SHUTDOWN_MS = 1000 };
 
 struct rpc_worker {
     const char            *name;
@@ -49,9 +52,18 @@ void rpc_init(void)
     grpc_init();
 }
 
+/*
+ * What was destroyed may live on for a moment in a thread of the library, say the connection
+ * of a channel that was about to be tried again, and that thread then takes the library down.
+ * Nothing tells when; at the end of a program it would run into the end of the process.
+ */
 void rpc_shutdown(void)
 {
+    int64_t deadline_ns = clock_monotonic_ns() + (int64_t)SHUTDOWN_MS * NS_PER_MS;
+
     grpc_shutdown();
+    while (grpc_is_initialized() && clock_monotonic_ns() < deadline_ns)
+        nanosleep(&(struct timespec){.tv_nsec = NS_PER_MS}, NULL);
 }
 
 static void run_posted(struct rpc_tag *tag, bool ok)
