@@ -15,7 +15,7 @@ enum {
     READY_UNARY = 32,
     READY_OTHER = 2,
 
-    /* After the last call: a client that keeps its connection beyond a round trip is not coming back. */
+    /* After the last call: who keeps a connection longer than a round trip has gone. */
     HANG_UP_MS = 1000,
 };
 

@@ -24,7 +24,10 @@ typedef struct grpc_completion_queue grpc_completion_queue;
 /* Initialises the gRPC library and sends its messages to our log. Once, before the first thread. */
 void rpc_init(void);
 
-/* After everything of this folder is freed. Blocks until the library has ended its threads, a second at most. */
+/*
+ * After everything of this folder is freed. Blocks until the library has ended its
+ * threads, a second at most.
+ */
 void rpc_shutdown(void);
 
 /* What another thread wants run here. Embed it; it is the caller's again when `run` begins. */

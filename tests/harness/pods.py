@@ -9,12 +9,13 @@ by themselves, as those of helm test, are run when a test says so.
 import contextlib
 import re
 
-from harness import build
+from harness import build, charts
 from harness.identities import Agent
 from harness.network import free_ranges
 from harness.pod_network import PROXY_ADMIN, Sandbox
 from harness.programs import Program
 from harness.sidecar import Sidecar
+from harness.wait import eventually
 
 # The labels of a gateway's pods: as helm installs one, and as Istio itself starts one.
 _GATEWAYS = (
@@ -198,9 +199,20 @@ class Node(contextlib.ExitStack):
             found.setdefault(metadata["namespace"], {})[metadata["name"]] = one.get("data", {})
         return found
 
+    def _slices(self, services):
+        """Those of services, once they tell of every pod: those of a new one come a moment later."""
+        slices = self._get("endpointslices", "--all-namespaces")
+        for service in services:
+            told = {
+                address for one in slices if _is_of(one, service) for address in _addresses(one)
+            }
+            if any(_serves(service, pod) and pod.address not in told for pod in self.pods.values()):
+                return None
+        return slices
+
     def _endpoints(self, services):
         """(address, port) of services -> [(address, port) of pods]."""
-        slices = self._get("endpointslices", "--all-namespaces")
+        slices = eventually(lambda: self._slices(services), "the slices tell of every pod")
         found = {}
         for service in services:
             for port in service["spec"]["ports"]:
@@ -210,8 +222,7 @@ class Node(contextlib.ExitStack):
                     if _is_of(one, service)
                     for target in one["ports"] or ()
                     if target.get("name", "") == port.get("name", "")
-                    for endpoint in one["endpoints"] or ()
-                    for address in endpoint["addresses"]
+                    for address in _addresses(one)
                 ]
         return found
 
@@ -220,10 +231,21 @@ def _is_running(pod):
     return pod["status"]["phase"] == "Running" and "deletionTimestamp" not in pod["metadata"]
 
 
+def _serves(service, pod):
+    if service["metadata"]["namespace"] != pod.namespace or "selector" not in service["spec"]:
+        return False
+    return charts.selects(service["spec"]["selector"], pod.labels)
+
+
 def _is_of(endpoint_slice, service):
     metadata, wanted = endpoint_slice["metadata"], service["metadata"]
     name = metadata["labels"]["kubernetes.io/service-name"]
     return (metadata["namespace"], name) == (wanted["namespace"], wanted["name"])
+
+
+def _addresses(endpoint_slice):
+    endpoints = endpoint_slice["endpoints"] or ()
+    return [address for endpoint in endpoints for address in endpoint["addresses"]]
 
 
 def _names(services, namespace):
