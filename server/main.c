@@ -407,9 +407,9 @@ static int run(struct program *program)
 {
     rpc_init();
     int r = start(program);
+    /* What has started may be in any state: the kernel takes it back best. */
     if (r < 0)
-        _Exit(
-            EXIT_FAILURE); /* what has started may be in any state: the kernel takes it back best */
+        _Exit(EXIT_FAILURE);
 
     process_wait(&program->signals);
     stop(program);
