@@ -22,6 +22,13 @@
 struct rpc_worker;
 struct span_exporter;
 
+/* What somebody should hear of. */
+enum span_exporter_event {
+    SPAN_EXPORTER_FAILS,   /* the collector does not take spans at the moment */
+    SPAN_EXPORTER_WORKS,   /* it does again */
+    SPAN_EXPORTER_REFUSES, /* it refused spans for good; as often as that happens */
+};
+
 struct span_exporter_options {
     /*
      * Where it runs, besides other things: it does not block. Borrowed; starts after
@@ -38,6 +45,10 @@ struct span_exporter_options {
     size_t     max_batch_spans;   /* OTEL_BSP_MAX_EXPORT_BATCH_SIZE */
     int64_t    schedule_delay_ns; /* OTEL_BSP_SCHEDULE_DELAY */
     int64_t    export_timeout_ns; /* OTEL_BSP_EXPORT_TIMEOUT: for one batch, tries included */
+
+    /* Runs on the worker, and must not block. `why` is for people. May be NULL. */
+    void (*event)(enum span_exporter_event event, const char *why, void *context);
+    void *context;
 };
 
 /* 0, -ENOMEM or -EINVAL (an endpoint that the protocol cannot use). */

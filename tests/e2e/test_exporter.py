@@ -24,6 +24,9 @@ FINAL = {
     "PERMISSION_DENIED": 403, "FAILED_PRECONDITION": 412, "UNIMPLEMENTED": 501, "INTERNAL": 500,
     "UNAUTHENTICATED": 401, "RESOURCE_EXHAUSTED": 413,
 }  # fmt: skip
+FAILS = "the collector does not take spans; they wait, and what finds no room is dropped"
+WORKS = "the collector takes spans again"
+REFUSES = "the collector refused spans for good; they are counted and dropped"
 QUEUE = 100
 REQUESTS = 300
 
@@ -107,6 +110,43 @@ class BothProtocols(ProgramTest):
                         http.get(hop.http_port)
                         eventually(lambda: dropped(hop, reason="refused") == 1, "the drop is counted")
                         self.assertEqual(collector.requests, 1)
+
+    def test_what_keeps_spans_is_logged_once_and_so_is_its_end(self):
+        for protocol in ("grpc", "http/protobuf"):
+            with self.subTest(protocol=protocol), Collector() as collector:
+                collector.behave = refusing("UNAVAILABLE", 503)
+                endpoint = dict(self.endpoints(collector))[protocol]
+                with Hop(**self.traced(collector, protocol, endpoint)) as hop:
+                    http.get(hop.http_port)
+                    eventually(lambda: collector.requests >= 3, "the batch is tried again")
+                    (failure,) = hop.logged(FAILS)
+                    self.assertIn(endpoint, failure["collector"])
+                    self.assertEqual(failure["protocol"], protocol)
+                    self.assertRegex(failure["why"], "UNAVAILABLE|HTTP 503")
+                    self.assertEqual(hop.logged(WORKS), [])
+
+                    collector.behave = lambda: None
+                    collector.wait_for_spans(1)
+                    hop.wait_for_log(WORKS)
+                    http.get(hop.http_port)
+                    collector.wait_for_spans(2)
+                self.assertEqual(len(hop.logged(FAILS)), 1)
+                self.assertEqual(len(hop.logged(WORKS)), 1)
+
+    def test_a_final_refusal_is_logged_but_not_each(self):
+        for protocol in ("grpc", "http/protobuf"):
+            with self.subTest(protocol=protocol), Collector() as collector:
+                collector.behave = refusing("INVALID_ARGUMENT", 400)
+                endpoint = dict(self.endpoints(collector))[protocol]
+                with Hop(**self.traced(collector, protocol, endpoint)) as hop:
+                    for number in range(1, 4):
+                        http.get(hop.http_port)
+                        eventually(
+                            lambda: dropped(hop, reason="refused") == number, "the drop is counted"
+                        )
+                (refusal,) = hop.logged(REFUSES)
+                self.assertIn(endpoint, refusal["collector"])
+                self.assertRegex(refusal["why"], "INVALID_ARGUMENT|HTTP 400")
 
 
 class Trouble(ProgramTest):
