@@ -28,6 +28,7 @@
 #include "collector/receiver_otlp_http.h"
 #include "collector/receiver_zipkin.h"
 #include "collector/recent/recent.h"
+#include "collector/relay_log.h"
 #include "common/base/arena.h"
 #include "common/base/log.h"
 #include "common/base/process.h"
@@ -56,7 +57,6 @@ enum {
     /* 3.5 MiB: below the 4 that most receivers take. */
     MAX_BATCH_BYTES = 7 << 19,
     MAX_CALLS_IN_FLIGHT = 4,
-    LOG_REFUSALS_EVERY_S = 10,
     EXIT_USAGE = 2,
 };
 
@@ -162,44 +162,6 @@ static int open_journal(struct program *program)
     return 0;
 }
 
-static void log_retry(const struct relay_books *books)
-{
-    log_warning("a destination does not take spans; they wait in the journal",
-                log_str("destination", books->name), log_text("why", books->last_error),
-                log_int("retry_in_ms", books->retry_in_ns / NS_PER_MS),
-                log_int("queued_spans", (int64_t)books->queued));
-}
-
-static void log_refusal(const struct relay_books *books)
-{
-    static struct log_limit limit = {.interval_ns = (int64_t)LOG_REFUSALS_EVERY_S * NS_PER_S};
-    uint64_t                suppressed;
-
-    if (log_limit_allows(&limit, clock_monotonic_ns(), &suppressed))
-        log_warning("a destination refused spans for good; they are counted and dropped",
-                    log_str("destination", books->name), log_text("why", books->last_error),
-                    log_int("not_logged", (int64_t)suppressed));
-}
-
-/* On the relay's thread. */
-static void relay_event(enum relay_event event, const struct relay_books *books, void *context)
-{
-    (void)context;
-
-    switch (event) {
-    case RELAY_FAILS:
-        log_retry(books);
-        break;
-    case RELAY_WORKS:
-        log_info("a destination takes spans again", log_str("destination", books->name),
-                 log_int("queued_spans", (int64_t)books->queued));
-        break;
-    case RELAY_REFUSES:
-        log_refusal(books);
-        break;
-    }
-}
-
 static int open_relay(struct program *program)
 {
     const struct collector_config *config = &program->config;
@@ -219,7 +181,7 @@ static int open_relay(struct program *program)
                           .call_timeout_ns = config->settings.relay_timeout_ns,
                           .max_batch_bytes = MAX_BATCH_BYTES,
                           .max_in_flight = MAX_CALLS_IN_FLIGHT,
-                          .event = relay_event,
+                          .event = relay_log_event,
                       },
                       program->metrics, &culprit);
     if (r < 0)
@@ -417,26 +379,13 @@ static void drain_receivers(struct program *program)
     rpc_server_drain(program->rpc_server, deadline_ns);
 }
 
-static void log_left(const struct program *program)
-{
-    for (size_t i = 0; i < relay_destinations(program->relay); i++) {
-        struct relay_books books;
-
-        relay_read_books(program->relay, i, &books);
-        if (books.queued > 0)
-            log_warning("not everything was delivered; the rest stays in the journal",
-                        log_str("destination", books.name),
-                        log_int("spans", (int64_t)books.queued));
-    }
-}
-
 static void drain_relay(struct program *program)
 {
     if (!program->relay)
         return;
 
     relay_stop(program->relay, clock_monotonic_ns() + program->config.settings.drain_timeout_ns);
-    log_left(program);
+    relay_log_left(program->relay);
 }
 
 static void stop(struct program *program)

@@ -31,6 +31,7 @@
 #include "proto/descriptors.h"
 #include "server/client.h"
 #include "server/exchange.h"
+#include "server/export_log.h"
 #include "server/front_grpc.h"
 #include "server/front_http.h"
 #include "server/hop.h"
@@ -50,7 +51,6 @@ enum {
     MAX_UPSTREAM_QUEUE = 1024,
     ATTEMPTS_REMEMBERED = 64 * 1024,
     ATTEMPTS_TTL_S = 60,
-    LOG_REFUSALS_EVERY_S = 10,
     EXIT_USAGE = 2,
 };
 
@@ -75,45 +75,6 @@ struct program {
     struct http_server    *admin_server;
     sigset_t               signals;
 };
-
-static void log_failure(const struct server_config *config, const char *why)
-{
-    bool is_grpc = config->settings.otel_protocol == OTLP_GRPC;
-
-    log_warning("the collector does not take spans; they wait, and what finds no room is dropped",
-                log_str("collector", config->otlp_endpoint.text),
-                log_text("protocol", is_grpc ? "grpc" : "http/protobuf"), log_text("why", why));
-}
-
-static void log_refusal(const struct server_config *config, const char *why)
-{
-    static struct log_limit limit = {.interval_ns = (int64_t)LOG_REFUSALS_EVERY_S * NS_PER_S};
-    uint64_t                suppressed;
-
-    if (log_limit_allows(&limit, clock_monotonic_ns(), &suppressed))
-        log_warning("the collector refused spans for good; they are counted and dropped",
-                    log_str("collector", config->otlp_endpoint.text), log_text("why", why),
-                    log_int("not_logged", (int64_t)suppressed));
-}
-
-/* On the exporter's worker. */
-static void exporter_event(enum span_exporter_event event, const char *why, void *context)
-{
-    const struct server_config *config = context;
-
-    switch (event) {
-    case SPAN_EXPORTER_FAILS:
-        log_failure(config, why);
-        break;
-    case SPAN_EXPORTER_WORKS:
-        log_info("the collector takes spans again",
-                 log_str("collector", config->otlp_endpoint.text));
-        break;
-    case SPAN_EXPORTER_REFUSES:
-        log_refusal(config, why);
-        break;
-    }
-}
 
 static int open_exporter(struct program *program)
 {
@@ -141,7 +102,7 @@ static int open_exporter(struct program *program)
                                  .max_batch_spans = settings->otel_max_batch_spans,
                                  .schedule_delay_ns = settings->otel_schedule_delay_ns,
                                  .export_timeout_ns = settings->otel_export_timeout_ns,
-                                 .event = exporter_event,
+                                 .event = export_log_event,
                                  .context = &program->config,
                              },
                              program->metrics);

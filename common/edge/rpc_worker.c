@@ -54,8 +54,8 @@ void rpc_init(void)
 
 /*
  * What was destroyed may live on for a moment in a thread of the library, say the connection
- * of a channel that was about to be tried again, and that thread then takes the library down.
- * Nothing tells when; at the end of a program it would run into the end of the process.
+ * of a channel that was about to be tried again. That thread then takes the library down, which
+ * nothing tells of, and must not find the process half gone.
  */
 void rpc_shutdown(void)
 {

@@ -20,16 +20,6 @@ enum { RPC_STATUS_MESSAGE = 2 };
 /* Of the numbers in a text about a limit, no smaller one is it. */
 enum { LEAST_LIMIT_BYTES = 1024 };
 
-static struct otlp_verdict taken(struct str response)
-{
-    struct otlp_verdict verdict = {.answer = OTLP_TAKEN};
-    struct str          message;
-
-    /* A success that cannot be read is a success. */
-    (void)otlp_read_partial_success(response, &verdict.rejected_spans, &message);
-    return verdict;
-}
-
 static struct otlp_verdict later(int64_t wait_ns)
 {
     return (struct otlp_verdict){.answer = OTLP_LATER,
@@ -161,6 +151,18 @@ static void write_text(struct otlp_verdict *verdict, struct str what, struct str
         if ((unsigned char)text.at[i] < ' ')
             text.at[i] = ' ';
     verdict->text[str_utf8_prefix(text_view(&text))] = '\0';
+}
+
+static struct otlp_verdict taken(struct str response)
+{
+    struct otlp_verdict verdict = {.answer = OTLP_TAKEN};
+    struct str          message = {0};
+
+    /* A success that cannot be read is a success. */
+    (void)otlp_read_partial_success(response, &verdict.rejected_spans, &message);
+    if (verdict.rejected_spans > 0)
+        write_text(&verdict, STR("partial success"), message);
+    return verdict;
 }
 
 struct otlp_verdict otlp_judge_grpc(const struct otlp_grpc_answer *answer)

@@ -32,7 +32,7 @@ struct otlp_verdict {
     bool             is_datas_fault;    /* REFUSED: other spans may be welcome */
     bool             may_be_taken;      /* LATER, UNREACHABLE: no answer came, the spans may have */
     size_t           max_bytes;         /* TOO_LARGE: the receiver's limit; 0: it did not say */
-    char text[OTLP_VERDICT_TEXT_BYTES]; /* for people: how it failed; "" when it did not */
+    char text[OTLP_VERDICT_TEXT_BYTES]; /* for people: how it failed, if only in part; else "" */
 };
 
 /* The strings may be absent. */

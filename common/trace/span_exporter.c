@@ -55,7 +55,6 @@ struct span_exporter {
     int64_t           scheduled_ns;
     int64_t           not_before_ns; /* what the receiver, or reason, asks for */
     unsigned          failures;      /* in a row */
-    bool              has_failed;    /* and nothing was taken since */
     bool              is_stopping;
     int64_t           stop_began_ns, stop_deadline_ns;
     struct rpc_timer  stop_timer;
@@ -169,10 +168,8 @@ static void try_later(struct span_exporter *exporter, const struct otlp_verdict 
     if (exporter->is_stopping)
         limit_ns = earlier(limit_ns, exporter->stop_deadline_ns);
 
-    if (!exporter->has_failed)
+    if (exporter->failures++ == 0)
         tell(exporter, SPAN_EXPORTER_FAILS);
-    exporter->has_failed = true;
-    exporter->failures++;
     exporter->not_before_ns =
         now_ns + later(verdict->wait_ns, otlp_backoff_ns(exporter->failures, random_id()));
     if (exporter->is_stopping && verdict->answer == OTLP_UNREACHABLE)
@@ -184,16 +181,6 @@ static void try_later(struct span_exporter *exporter, const struct otlp_verdict 
     }
     end_batch(exporter, 0, reason_to_give_up(exporter, verdict->answer));
     wait_or_send(exporter);
-}
-
-static void tell_of_answer(struct span_exporter *exporter, bool is_refusal)
-{
-    if (is_refusal) {
-        tell(exporter, SPAN_EXPORTER_REFUSES);
-    } else if (exporter->has_failed) {
-        tell(exporter, SPAN_EXPORTER_WORKS);
-        exporter->has_failed = false;
-    }
 }
 
 static void batch_answered(struct otlp_call *call)
@@ -208,8 +195,11 @@ static void batch_answered(struct otlp_call *call)
     }
     if (call->verdict.answer == OTLP_TAKEN && call->verdict.rejected_spans < n_spans)
         n_rejected = call->verdict.rejected_spans;
+    if (exporter->failures > 0)
+        tell(exporter, SPAN_EXPORTER_WORKS);
+    if (n_rejected > 0)
+        tell(exporter, SPAN_EXPORTER_REFUSES);
     exporter->failures = 0;
-    tell_of_answer(exporter, n_rejected > 0);
     end_batch(exporter, n_spans - n_rejected, DROP_REFUSED);
     wait_or_send(exporter);
 }

@@ -25,8 +25,8 @@ struct span_exporter;
 /* What somebody should hear of. */
 enum span_exporter_event {
     SPAN_EXPORTER_FAILS,   /* the collector does not take spans at the moment */
-    SPAN_EXPORTER_WORKS,   /* it does again */
-    SPAN_EXPORTER_REFUSES, /* it refused spans for good; as often as that happens */
+    SPAN_EXPORTER_WORKS,   /* it answers again */
+    SPAN_EXPORTER_REFUSES, /* it refused some for good; as often as that happens */
 };
 
 struct span_exporter_options {
@@ -46,7 +46,8 @@ struct span_exporter_options {
     int64_t    schedule_delay_ns; /* OTEL_BSP_SCHEDULE_DELAY */
     int64_t    export_timeout_ns; /* OTEL_BSP_EXPORT_TIMEOUT: for one batch, tries included */
 
-    /* Runs on the worker, and must not block. `why` is for people. May be NULL. */
+    /* Runs on the worker, and must not block. `why` is the answer's otlp_verdict.text. May be NULL.
+     */
     void (*event)(enum span_exporter_event event, const char *why, void *context);
     void *context;
 };

@@ -66,6 +66,9 @@ class Drain(ProgramTest):
         hop = self.hop(DRAIN_TIMEOUT="10m")
         self.start(socket.create_connection(("127.0.0.1", hop.grpc_port)))
         self.start(socket.create_connection(("127.0.0.1", hop.http_port)))
+        # Who comes later is served: by then those two have been let in.
+        self.assertEqual(rpc.check(hop.grpc_port), "SERVING")
+        self.assertEqual(http.get(hop.http_port).status, 200)
         hop.stop()
 
     def test_the_limit_ends_what_takes_too_long(self):

@@ -2,6 +2,8 @@
 bounded, and every span ends in one counter.
 """
 
+import contextlib
+import itertools
 import statistics
 import threading
 import time
@@ -15,6 +17,7 @@ from harness.programs import Hop
 from harness.upstreams import RefusingUpstream, SilentUpstream
 from harness.wait import eventually
 
+PROTOCOLS = ("grpc", "http/protobuf")
 RETRYABLE = {
     "CANCELLED": 502, "DEADLINE_EXCEEDED": 504, "ABORTED": 503, "OUT_OF_RANGE": 503,
     "UNAVAILABLE": 503, "DATA_LOSS": 503,
@@ -46,106 +49,93 @@ def refusing(code, http_status):
     return refuse
 
 
-class BothProtocols(ProgramTest):
-    def endpoints(self, collector):
-        return (("grpc", collector.grpc_endpoint), ("http/protobuf", collector.http_endpoint))
+def endpoints(collector):
+    return (("grpc", collector.grpc_endpoint), ("http/protobuf", collector.http_endpoint))
 
-    def traced(self, collector, protocol, endpoint, **settings):
-        return {
-            **traced_to(collector),
-            "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
-            "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
-            **settings,
-        }
+
+class BothProtocols(ProgramTest):
+    @contextlib.contextmanager
+    def pair(self, protocol, refusal=(), **settings):
+        """A collector, which may refuse by (code, HTTP status), and a hop that sends it spans."""
+        with self.subTest(protocol=protocol, refusal=refusal), Collector() as collector:
+            if refusal:
+                collector.behave = refusing(*refusal)
+            to = {
+                **traced_to(collector),
+                "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
+                "OTEL_EXPORTER_OTLP_ENDPOINT": dict(endpoints(collector))[protocol],
+                **settings,
+            }
+            with Hop(**to) as hop:
+                yield collector, hop
 
     def test_all_spans_arrive_in_batches(self):
-        for protocol in ("grpc", "http/protobuf"):
-            with self.subTest(protocol=protocol), Collector() as collector:
-                endpoint = dict(self.endpoints(collector))[protocol]
-                settings = self.traced(
-                    collector, protocol, endpoint, OTEL_BSP_MAX_EXPORT_BATCH_SIZE="64",
-                    OTEL_BSP_SCHEDULE_DELAY="200",
-                )  # fmt: skip
-                with Hop(**settings) as hop, http.Client(hop.http_port) as client:
+        batches = {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "64", "OTEL_BSP_SCHEDULE_DELAY": "200"}
+        for protocol in PROTOCOLS:
+            with self.pair(protocol, **batches) as (collector, hop):
+                with http.Client(hop.http_port) as client:
                     for _ in range(REQUESTS):
                         client.get()
-                    collector.wait_for_spans(REQUESTS)
-                    eventually(lambda: exported(hop) == REQUESTS, "all are counted as exported")
-                    self.assertEqual(dropped(hop), 0)
+                collector.wait_for_spans(REQUESTS)
+                eventually(lambda: exported(hop) == REQUESTS, "all are counted as exported")
+                self.assertEqual(dropped(hop), 0)
                 self.assertLess(len(collector.batch_sizes), REQUESTS / 4)
                 self.assertLessEqual(max(collector.batch_sizes), 64)
 
     def test_what_waits_is_sent_before_the_end(self):
-        for protocol in ("grpc", "http/protobuf"):
-            with self.subTest(protocol=protocol), Collector() as collector:
-                endpoint = dict(self.endpoints(collector))[protocol]
-                settings = self.traced(
-                    collector, protocol, endpoint, OTEL_BSP_SCHEDULE_DELAY="3600000"
-                )
-                with Hop(**settings) as hop, http.Client(hop.http_port) as client:
+        for protocol in PROTOCOLS:
+            with self.pair(protocol, OTEL_BSP_SCHEDULE_DELAY="3600000") as (collector, hop):
+                with http.Client(hop.http_port) as client:
                     for _ in range(10):
                         client.get()
-                    self.assertEqual(collector.spans(), [])
+                self.assertEqual(collector.spans(), [])
+                hop.stop()
                 self.assertEqual(len(collector.spans()), 10)
 
     def test_a_refusal_that_may_pass_is_tried_again(self):
-        for code, http_status in RETRYABLE.items():
-            for protocol in ("grpc", "http/protobuf"):
-                with self.subTest(code=code, protocol=protocol), Collector() as collector:
-                    collector.behave = refusing(code, http_status)
-                    endpoint = dict(self.endpoints(collector))[protocol]
-                    with Hop(**self.traced(collector, protocol, endpoint)) as hop:
-                        http.get(hop.http_port)
-                        eventually(lambda: collector.requests >= 1, "a first try")
-                        collector.behave = lambda: None
-                        collector.wait_for_spans(1)
+        for refusal, protocol in itertools.product(RETRYABLE.items(), PROTOCOLS):
+            with self.pair(protocol, refusal) as (collector, hop):
+                http.get(hop.http_port)
+                eventually(lambda: collector.requests >= 1, "a first try")
+                collector.behave = lambda: None
+                collector.wait_for_spans(1)
 
     def test_a_refusal_that_is_final_drops_the_batch_and_counts_it(self):
-        for code, http_status in FINAL.items():
-            for protocol in ("grpc", "http/protobuf"):
-                with self.subTest(code=code, protocol=protocol), Collector() as collector:
-                    collector.behave = refusing(code, http_status)
-                    endpoint = dict(self.endpoints(collector))[protocol]
-                    with Hop(**self.traced(collector, protocol, endpoint)) as hop:
-                        http.get(hop.http_port)
-                        eventually(lambda: dropped(hop, reason="refused") == 1, "the drop is counted")
-                        self.assertEqual(collector.requests, 1)
+        for refusal, protocol in itertools.product(FINAL.items(), PROTOCOLS):
+            with self.pair(protocol, refusal) as (collector, hop):
+                http.get(hop.http_port)
+                eventually(lambda: dropped(hop, reason="refused") == 1, "the drop is counted")
+                self.assertEqual(collector.requests, 1)
 
     def test_what_keeps_spans_is_logged_once_and_so_is_its_end(self):
-        for protocol in ("grpc", "http/protobuf"):
-            with self.subTest(protocol=protocol), Collector() as collector:
-                collector.behave = refusing("UNAVAILABLE", 503)
-                endpoint = dict(self.endpoints(collector))[protocol]
-                with Hop(**self.traced(collector, protocol, endpoint)) as hop:
-                    http.get(hop.http_port)
-                    eventually(lambda: collector.requests >= 3, "the batch is tried again")
-                    (failure,) = hop.logged(FAILS)
-                    self.assertIn(endpoint, failure["collector"])
-                    self.assertEqual(failure["protocol"], protocol)
-                    self.assertRegex(failure["why"], "UNAVAILABLE|HTTP 503")
-                    self.assertEqual(hop.logged(WORKS), [])
+        for protocol in PROTOCOLS:
+            with self.pair(protocol, ("UNAVAILABLE", 503)) as (collector, hop):
+                http.get(hop.http_port)
+                eventually(lambda: collector.requests >= 3, "the batch is tried again")
+                (failure,) = hop.logged(FAILS)
+                self.assertIn(dict(endpoints(collector))[protocol], failure["collector"])
+                self.assertEqual(failure["protocol"], protocol)
+                self.assertRegex(failure["why"], "UNAVAILABLE|HTTP 503")
+                self.assertEqual(hop.logged(WORKS), [])
 
-                    collector.behave = lambda: None
-                    collector.wait_for_spans(1)
-                    hop.wait_for_log(WORKS)
-                    http.get(hop.http_port)
-                    collector.wait_for_spans(2)
+                collector.behave = lambda: None
+                hop.wait_for_log(WORKS)
+                http.get(hop.http_port)
+                collector.wait_for_spans(2)
+                hop.stop()
                 self.assertEqual(len(hop.logged(FAILS)), 1)
                 self.assertEqual(len(hop.logged(WORKS)), 1)
 
     def test_a_final_refusal_is_logged_but_not_each(self):
-        for protocol in ("grpc", "http/protobuf"):
-            with self.subTest(protocol=protocol), Collector() as collector:
-                collector.behave = refusing("INVALID_ARGUMENT", 400)
-                endpoint = dict(self.endpoints(collector))[protocol]
-                with Hop(**self.traced(collector, protocol, endpoint)) as hop:
-                    for number in range(1, 4):
-                        http.get(hop.http_port)
-                        eventually(
-                            lambda: dropped(hop, reason="refused") == number, "the drop is counted"
-                        )
+        for protocol in PROTOCOLS:
+            with self.pair(protocol, ("INVALID_ARGUMENT", 400)) as (collector, hop):
+                for number in range(1, 4):
+                    http.get(hop.http_port)
+                    eventually(
+                        lambda: dropped(hop, reason="refused") == number, "the drop is counted"
+                    )
                 (refusal,) = hop.logged(REFUSES)
-                self.assertIn(endpoint, refusal["collector"])
+                self.assertIn(dict(endpoints(collector))[protocol], refusal["collector"])
                 self.assertRegex(refusal["why"], "INVALID_ARGUMENT|HTTP 400")
 
 
@@ -195,13 +185,13 @@ class Trouble(ProgramTest):
 
     def test_a_dead_collector(self):
         dead = self.start(RefusingUpstream())
-        for protocol in ("grpc", "http/protobuf"):
+        for protocol in PROTOCOLS:
             with self.subTest(protocol=protocol):
                 self.run_with(f"http://127.0.0.1:{dead.port}", protocol)
 
     def test_a_collector_that_accepts_and_says_nothing(self):
         silent = self.start(SilentUpstream())
-        for protocol in ("grpc", "http/protobuf"):
+        for protocol in PROTOCOLS:
             with self.subTest(protocol=protocol):
                 self.run_with(f"http://127.0.0.1:{silent.port}", protocol)
 
@@ -209,17 +199,13 @@ class Trouble(ProgramTest):
         over = threading.Event()
         collector = self.start(Collector(behave=lambda: over.wait(0.3)))
         self.addCleanup(over.set)
-        for protocol, endpoint in (
-            ("grpc", collector.grpc_endpoint), ("http/protobuf", collector.http_endpoint),
-        ):  # fmt: skip
+        for protocol, endpoint in endpoints(collector):
             with self.subTest(protocol=protocol):
                 self.run_with(endpoint, protocol)
 
     def test_a_collector_that_refuses_for_now(self):
         collector = self.start(Collector(behave=refusing("UNAVAILABLE", 503)))
-        for protocol, endpoint in (
-            ("grpc", collector.grpc_endpoint), ("http/protobuf", collector.http_endpoint),
-        ):  # fmt: skip
+        for protocol, endpoint in endpoints(collector):
             with self.subTest(protocol=protocol):
                 self.run_with(endpoint, protocol)
 

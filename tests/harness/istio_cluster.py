@@ -37,8 +37,8 @@ _SOON = {"extraEnv": [{"name": "OTEL_BSP_SCHEDULE_DELAY", "value": "50"}], "drai
 
 
 class IstioCluster(contextlib.ExitStack):
-    """Before the first step. `channel` is the Gateway API's. What a subclass has besides it brings into the cluster in `install`,
-    before istiod looks, and starts in `begin`.
+    """Before the first step. `channel` is the Gateway API's. What a subclass has besides it brings
+    into the cluster in `install`, before istiod looks, and starts in `begin`.
     """
 
     def __init__(self, api="istio", dataplane="sidecar", channel="standard"):

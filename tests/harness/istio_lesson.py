@@ -13,11 +13,11 @@ _RATE = 20
 
 
 class IstioLessonTest(ProgramTest):
-    mesh_is = {}
+    mesh_options = {}
 
     @classmethod
     def setUpClass(cls):
-        cls.mesh = cls.start_shared(IstioMesh(**cls.mesh_is))
+        cls.mesh = cls.start_shared(IstioMesh(**cls.mesh_options))
 
     def ask(self, headers=()):
         return http.get(self.mesh.http, "/?detail", headers)

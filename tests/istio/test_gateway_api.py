@@ -9,7 +9,7 @@ from harness.istio_cluster import NAMESPACE
 
 
 class GatewayApi(IstioLessonTest):
-    mesh_is = {"api": "gateway"}
+    mesh_options = {"api": "gateway"}
 
     def test_the_gateway_comes_with_the_first_step_and_goes_with_the_last(self):
         def gateways():

@@ -8,7 +8,7 @@ from harness.istio_lesson import IstioLessonTest
 
 
 class GatewayRetry(IstioLessonTest):
-    mesh_is = {"api": "gateway", "channel": "experimental"}
+    mesh_options = {"api": "gateway", "channel": "experimental"}
 
     def test_the_gateway_tries_again_when_the_frontend_fails(self):
         self.mesh.go("retry", gatewayApi={"retry": True})

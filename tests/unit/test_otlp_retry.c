@@ -255,6 +255,8 @@ static void a_failure_is_told_in_one_line(void **state)
         judge_message(STATUS_INTERNAL, (struct str){long_text, sizeof(long_text)});
 
     assert_string_equal(judge(STATUS_OK, (struct str){0}, STR("")).text, "");
+    assert_string_equal(judge(STATUS_OK, (struct str){0}, STR("\x0a\x06\x08\x03\x12\x02no")).text,
+                        "partial success: no");
     assert_string_equal(judge_message(STATUS_UNAVAILABLE, STR("a\nb\xff")).text,
                         "UNAVAILABLE: a b\xef\xbf\xbd");
     assert_int_equal(strlen(too_long.text), OTLP_VERDICT_TEXT_BYTES - 1);

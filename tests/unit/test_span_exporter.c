@@ -88,6 +88,7 @@ struct world {
     struct metrics              *metrics;
     struct span_exporter_options options;
     struct span_exporter        *exporter;
+    char                         events[256]; /* told so far; of the worker until it has stopped */
     char                         resource[256];
     bool                         is_stopped;
 };
@@ -482,6 +483,38 @@ static void a_request_says_who_speaks_and_asks_proxies_not_to_trace_it(void **st
         assert_string_equal(look(world).content_type, "application/x-protobuf");
 }
 
+static void note_event(enum span_exporter_event event, const char *why, void *context)
+{
+    static const char *const names[] = {
+        [SPAN_EXPORTER_FAILS] = "fails",
+        [SPAN_EXPORTER_WORKS] = "works",
+        [SPAN_EXPORTER_REFUSES] = "refuses",
+    };
+    struct world *world = context;
+    size_t        len = strlen(world->events);
+
+    snprintf(world->events + len, sizeof(world->events) - len, "%s(%s) ", names[event], why);
+}
+
+static void trouble_is_told_when_it_begins_and_ends_and_each_refusal(void **state)
+{
+    struct world *world = *state;
+    world->options.event = note_event;
+    world->options.context = world;
+    open_exporter(world, (struct script){{busy, busy, two_rejected, taken}, 4});
+
+    offer(world, 10);
+    wait_for_counts(world, (struct counts){.refused = 2, .exported = 8});
+    offer(world, 10);
+    wait_for_counts(world, (struct counts){.refused = 2, .exported = 18});
+    stop(world, PATIENCE_S * second);
+    assert_string_equal(world->events,
+                        world->protocol == OTLP_GRPC
+                            ? "fails(UNAVAILABLE) works(partial success) refuses(partial success) "
+                            : "fails(HTTP 503 Service Unavailable) works(partial success) "
+                              "refuses(partial success) ");
+}
+
 static void a_refused_batch_is_dropped_and_not_sent_again(void **state)
 {
     struct world *world = *state;
@@ -734,6 +767,7 @@ int main(void)
         over_both(what_waits_goes_out_when_its_time_has_come),
         over_both(no_batch_is_longer_than_the_limit),
         over_both(a_request_says_who_speaks_and_asks_proxies_not_to_trace_it),
+        over_both(trouble_is_told_when_it_begins_and_ends_and_each_refusal),
         over_both(a_refused_batch_is_dropped_and_not_sent_again),
         over_both(rejected_spans_are_dropped_and_the_others_exported),
         over_both(a_busy_receiver_is_asked_again_with_the_same_bytes),
